@@ -1,0 +1,89 @@
+"""Pictures of a run: grids of images, the reverse process as a strip and as an animation, the loss curve."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+BACKGROUND = 96  # grey, so that the edges of dark and of light images show
+GAP = 4
+
+
+def grid(images: Tensor, columns: int, height: int = 56) -> Image.Image:
+    """Lay out images in rows, enlarged without smoothing, values outside [-1, 1] clipped.
+
+    Args:
+        images: (N, C, H, W) with C of 1 or 3, nominally in [-1, 1].
+        columns: images in a row.
+        height: wanted height of each, in pixels; the enlargement is the nearest whole number, at least 1.
+    """
+    n, channels, h, w = images.shape
+    scale = max(1, round(height / h))
+    rows = -(-n // columns)
+    pixels = ((images.detach().cpu().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    pixels = pixels.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
+    cell_h, cell_w = h * scale + GAP, w * scale + GAP
+    canvas = torch.full(
+        (channels, rows * cell_h + GAP, columns * cell_w + GAP), BACKGROUND, dtype=torch.uint8
+    )
+    for i, image in enumerate(pixels):
+        y, x = i // columns * cell_h + GAP, i % columns * cell_w + GAP
+        canvas[:, y : y + h * scale, x : x + w * scale] = image
+    array = canvas.permute(1, 2, 0).numpy()
+    return Image.fromarray(array[:, :, 0] if channels == 1 else array)
+
+
+def strip(states: Sequence[Tensor], times: Sequence[int]) -> Image.Image:
+    """Show the reverse process: one row for each image, one column for each state, t above.
+
+    Args:
+        states: x_t of shape (N, C, H, W), one for each column.
+        times: their t.
+    """
+    images = torch.stack(list(states), dim=1).flatten(0, 1)
+    rows = grid(images, columns=len(times))
+    header = 20
+    picture = Image.new(rows.mode, (rows.width, rows.height + header), "white")
+    picture.paste(rows, (0, header))
+    draw = ImageDraw.Draw(picture)
+    cell = (rows.width - GAP) / len(times)
+    for column, t in enumerate(times):
+        draw.text((GAP + (column + 0.5) * cell, header / 2), f"t = {t}", fill="black", anchor="mm")
+    return picture
+
+
+def animate(path: Path, frames: Sequence[Image.Image], milliseconds: int = 80, hold: int = 2000) -> None:
+    """Write frames as an endless GIF that rests on the last one for `hold` milliseconds."""
+    durations = [milliseconds] * (len(frames) - 1) + [hold]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def loss_curve(path: Path, losses: Sequence[float]) -> None:
+    """Plot the loss of every update and its running mean, on a logarithmic axis."""
+    loss = np.asarray(losses)
+    updates = np.arange(1, len(loss) + 1)
+    window = max(1, len(loss) // 30)
+    total = np.concatenate([[0.0], np.cumsum(loss)])
+    first = np.maximum(updates - window, 0)
+    mean = (total[updates] - total[first]) / (updates - first)
+
+    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(updates, loss, color="#9ecae1", linewidth=0.6, label="each update")
+    axes.plot(updates, mean, color="#08519c", linewidth=1.6, label=f"mean of the last {window}")
+    axes.axhline(1, color="grey", linewidth=0.8, linestyle="--", label="a network that always answers 0")
+    axes.set(
+        xlabel="update",
+        ylabel="$L_{simple}$: mean squared error of ε (per pixel)",
+        yscale="log",
+        xlim=(0, len(loss) + 1),
+    )
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+    figure.savefig(path)

@@ -1,0 +1,4 @@
+"""The proofs: one literate script per chapter, decided by `python -m derivations`."""
+
+# The reading order; every list of chapters is made from this one.
+CHAPTERS = ("gaussians", "forward", "posterior", "parameterization", "sampling")

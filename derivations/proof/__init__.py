@@ -1,0 +1,1 @@
+"""The machinery of the proofs: symbols, obligations, two kernels, certificates, witnesses and claims."""

@@ -1,0 +1,119 @@
+"""How a claim shows itself in a notebook, on its page and in the book's JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Basic
+from sympy.core.relational import Relational
+
+from derivations.proof.claims import Claim, Mutant
+from derivations.proof.dimension import by_coordinates
+from derivations.proof.held import tests_holding
+from derivations.proof.symbols import tex
+from derivations.proof.witness import Undefined, Witness, evaluate, show
+
+
+def card(claim: Claim) -> str:
+    """The claim as Markdown: heading with its id, statement, verdict, hypotheses, links, mutants."""
+    lines = [f"### {claim.title} {{ #{claim.id} }}", "", "$$", claim.latex, "$$", ""]
+    if claim.remark:
+        lines += [claim.remark, ""]
+    lines += ['<div class="claim" markdown>', "", *_facts(claim), "", "</div>", ""]
+    lines += _mutants(claim)
+    if claim.result.problems:
+        lines += ["!!! failure", "", *(f"    - {problem}" for problem in claim.result.problems), ""]
+    return "\n".join(lines)
+
+
+def _facts(claim: Claim) -> list[str]:
+    result = claim.result
+    checked = len(result.obligations)
+    how = f"{checked} obligation{'s' if checked != 1 else ''}, each by rational normal form and by z3"
+    word = {"proved": "Proved", "definition": "Definition", "failed": "NOT PROVED"}[result.verdict]
+    facts = [f"`{claim.id}` · **{word}** · {how}"]
+    if claim.given:
+        facts.append("Given: " + ", ".join(f"${tex(h)}$" for h in claim.given))
+    if claim.uses:
+        facts.append("Uses: " + ", ".join(f"[{used}][{used}]" for used in claim.uses))
+    if claim.implemented_by:
+        facts.append("Code: " + ", ".join(f"[`{name}`][{name}]" for name in claim.implemented_by))
+    if tests := tests_holding(claim.id):
+        facts.append("Held by: " + ", ".join(f"`{test}`" for test in tests))
+    if claim.sources:
+        facts.append("Sources: " + ", ".join(claim.sources))
+    if claim.assumes:
+        facts.append("Assumes: " + "; ".join(claim.assumes))
+    return [f"- {fact}" for fact in facts]
+
+
+def _mutants(claim: Claim) -> list[str]:
+    count = len(claim.mutants)
+    lines = [f'??? note "{len(claim.result.refuted)} of {count} wrong versions refuted"', ""]
+    for wrong in claim.mutants:
+        seen = f" Seen: {wrong.seen}." if wrong.seen else ""
+        lines += [f"    **{wrong.name}.**{seen}", "", "    $$", f"    {claim.mutant_latex(wrong)}", "    $$", ""]
+        lines += [f"    {comparison(claim, wrong)}", ""]
+    return lines
+
+
+def comparison(claim: Claim, wrong: Mutant) -> str:
+    """One line that a reader can check by hand: the point, and what claim and mutant say there."""
+    found = claim.result.refuted.get(wrong.name)
+    if found is None:
+        return "Not refuted."
+    values = []
+    shown: set[Any] = set()
+    for part, expression in wrong.parts.items():
+        right = claim.statement.parts[part]
+        if isinstance(expression, Relational) or isinstance(right, Relational):
+            continue
+        pair = [_value(side, found) for side in (right, expression)]
+        if None not in pair and pair[0] != pair[1]:
+            shown |= by_coordinates(right, found.dimension).free_symbols
+            shown |= by_coordinates(expression, found.dimension).free_symbols
+            values.append(f"{'' if part == 'value' else part + ' '}${pair[0]}$, not ${pair[1]}$")
+    if not values:
+        return f"At ${found.where()}$ ({found.note}): ${found.sides()}$."
+    return f"At ${found.where(shown)}$: {'; '.join(values)}."
+
+
+def _value(expression: Basic, at: Witness) -> str | None:
+    try:
+        return show(evaluate(by_coordinates(expression, at.dimension), at.point))
+    except (Undefined, ValueError):
+        return None
+
+
+def as_json(claim: Claim) -> dict[str, Any]:
+    """The claim as the book's JSON has it."""
+    result = claim.result
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "statement": claim.latex,
+        "verdict": result.verdict,
+        "kernels": sorted({kernel for decided in result.obligations for kernel, said in decided.outcomes.items() if said == "proved"}),
+        "obligations": [
+            {"note": decided.obligation.note, "statement": decided.obligation.latex, "outcomes": dict(decided.outcomes)}
+            for decided in result.obligations
+        ],
+        "mutants": [
+            {
+                "name": wrong.name,
+                "statement": claim.mutant_latex(wrong),
+                "seen": wrong.seen,
+                "refuted": wrong.name in result.refuted,
+                "witness": result.refuted[wrong.name].as_json() if wrong.name in result.refuted else None,
+            }
+            for wrong in claim.mutants
+        ],
+        "given": [tex(hypothesis) for hypothesis in claim.given],
+        "sources": list(claim.sources),
+        "uses": list(claim.uses),
+        "implemented_by": list(claim.implemented_by),
+        "tested_by": tests_holding(claim.id),
+        "assumes": list(claim.assumes),
+        "problems": list(result.problems),
+        "seconds": round(result.seconds, 4),
+    }

@@ -1,0 +1,131 @@
+"""Certificates: how a statement about integrals, induction, moments or limits comes down to equations and inequalities.
+
+A certificate proposes nothing to believe. It names what must be checked, and the kernels check it; what it rests on besides
+(a theorem of calculus, say) is listed by the claim under `assumes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from sympy import Expr, Integer, Poly, Symbol, diff, log, pi
+
+from derivations.proof.dimension import by_inner_products, gram
+from derivations.proof.obligations import Obligation, at_most, equal, less
+from derivations.proof.symbols import d, excess, inner, sqnorm, vectors_in
+
+def induction(
+    closed: Expr,
+    recurrence: Callable[[Expr], Expr],
+    *,
+    start: Mapping[Symbol, object],
+    first: object,
+    previous: Mapping[Symbol, Expr],
+    name: str,
+) -> list[Obligation]:
+    """A sequence with given first value and recurrence equals `closed` at every t.
+
+    Args:
+        closed: the closed form at t.
+        recurrence: maps the value at t - 1 to the value at t.
+        start: the state at t = 0, put into `closed` for the base case.
+        first: the sequence's value at t = 0.
+        previous: the state at t in terms of which `closed` is read at t - 1, such as {ᾱ_t: ᾱ_{t-1}}.
+        name: what the sequence is, for the notes.
+    """
+    return [
+        equal(closed.subs(start), first, f"{name}: base case t = 0"),
+        equal(closed, recurrence(closed.xreplace(dict(previous))), f"{name}: step from t - 1 to t"),
+    ]
+
+
+@dataclass(frozen=True)
+class GaussianIntegral:
+    """log ∫ exp(q(x)) dx over R^d for q(x) = -½ a‖x‖² + ⟨b, x⟩ + c with a > 0, and what must be checked for it."""
+
+    precision: Expr
+    shift: Expr
+    constant: Expr
+    log_value: Expr
+    obligations: tuple[Obligation, ...]
+
+
+def gaussian_integral(exponent: Expr, variable: Symbol, note: str) -> GaussianIntegral:
+    """Complete the square in `variable` and return the logarithm of the integral of exp(exponent).
+
+    The coefficients are read off as proposals; that they give the exponent back, and that a > 0, are obligations.
+    """
+    own = gram(variable, variable)
+    others = [other for other in vectors_in(exponent) if other != variable]
+    pairs = {other: gram(*sorted((other, variable), key=lambda s: s.name)) for other in others}
+    polynomial = Poly(by_inner_products(exponent), own, *pairs.values())
+    a = -2 * polynomial.coeff_monomial(own)
+    b = sum((polynomial.coeff_monomial(pair) * other for other, pair in pairs.items()), Integer(0))
+    square = -a / 2 * sqnorm(variable) + (inner(b, variable) if b != 0 else 0)
+    c = exponent - square  # carries no `variable`: checked below
+    shift_norm = sqnorm(b) if b != 0 else Integer(0)
+    free_of_variable = _without(c, variable)
+    log_value = d / 2 * log(2 * pi / a) + shift_norm / (2 * a) + free_of_variable
+    return GaussianIntegral(
+        a,
+        b,
+        free_of_variable,
+        log_value,
+        (
+            equal(exponent, square + free_of_variable, f"{note}: completing the square"),
+            less(0, a, f"{note}: the square's coefficient is positive"),
+        ),
+    )
+
+
+def _without(expression: Expr, variable: Symbol) -> Expr:
+    """Drop what a quadratic has in `variable`: its value at variable = 0."""
+    if isinstance(expression, sqnorm | inner):
+        arguments = [argument.xreplace({variable: Integer(0)}) for argument in expression.args]
+        return Integer(0) if 0 in arguments else expression.func(*arguments)
+    if expression == variable:
+        return Integer(0)
+    if not expression.args:
+        return expression
+    return expression.func(*(_without(argument, variable) for argument in expression.args))
+
+
+def same_density(log_product: Expr, log_constant: Expr, log_density: Expr, note: str) -> Obligation:
+    """product = constant × density, as an equation between logarithms that includes the normalisers."""
+    return equal(log_product, log_constant + log_density, note)
+
+
+def antiderivative(primitive: Expr, integrand: Expr, variable: Symbol, note: str) -> Obligation:
+    """`primitive` has derivative `integrand`; how it was found does not matter."""
+    return equal(diff(primitive, variable), integrand, f"{note}: the derivative of the antiderivative")
+
+
+def stays_below(
+    bound: Expr,
+    recurrence: Callable[[Expr], Expr],
+    *,
+    start: Mapping[Symbol, object],
+    first: object,
+    previous: Mapping[Symbol, Expr],
+    name: str,
+) -> list[Obligation]:
+    """A sequence whose recurrence is increasing stays below `bound` at every t: induction with <= for =."""
+    return [
+        at_most(first, bound.subs(start), f"{name}: base case t = 0"),
+        at_most(recurrence(bound.xreplace(dict(previous))), bound, f"{name}: step from t - 1 to t"),
+    ]
+
+
+def tends_to_zero(bound: Expr, *, index: Symbol, tolerance: Symbol, threshold: Expr, name: str) -> list[Obligation]:
+    """0 <= bound, and bound < tolerance at every index = threshold(tolerance) + excess: the ε-N definition of a limit."""
+    late = bound.xreplace({index: threshold + excess})
+    return [
+        at_most(0, bound, f"{name}: not negative"),
+        less(late, tolerance, f"{name}: below any tolerance from the threshold on"),
+    ]
+
+
+def all_of(*groups: Iterable[Obligation]) -> list[Obligation]:
+    """Join the obligations of several certificates."""
+    return [obligation for group in groups for obligation in group]
