@@ -56,7 +56,7 @@ def positive(text: str) -> float:
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `mps` into a device that is there; `auto` takes the first of cuda, mps, cpu.
+    """Turn a name into a device that is there; `auto` takes the first of cuda, mps and cpu that is.
 
     Raises:
         ValueError: if the name is unknown or this machine has no such device.

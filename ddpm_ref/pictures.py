@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -67,7 +68,7 @@ def loss_curve(path: Path, losses: Sequence[float]) -> None:
     """Plot the loss of every update and its running mean, on a logarithmic axis."""
     loss = np.asarray(losses)
     updates = np.arange(1, len(loss) + 1)
-    window = max(1, len(loss) // 30)
+    window = max(10, len(loss) // 30)
     total = np.concatenate([[0.0], np.cumsum(loss)])
     first = np.maximum(updates - window, 0)
     mean = (total[updates] - total[first]) / (updates - first)
@@ -84,6 +85,8 @@ def loss_curve(path: Path, losses: Sequence[float]) -> None:
         yscale="log",
         xlim=(0, len(loss) + 1),
     )
+    for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        axis_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 0.2 rather than 2 × 10⁻¹
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False)
     figure.savefig(path)

@@ -19,16 +19,16 @@ def words(evaluation: Evaluation) -> str:
         f"  {'':34}{'Fréchet distance':>18}{'class imbalance':>20}",
         *(f"  {name:34}{_spread(s):>18}{_percent(s):>20}" for name, s in rows),
         "",
-        "  Fréchet distance: how far the set as a whole lies from real digits; less is better.",
-        "  Class imbalance: the share of images that would have to become another digit to",
-        "  give every digit its due; less is better. Each row has equally many images.",
-        f"  ± is the standard deviation over {e.resamples} draws.",
+        "  Fréchet distance: how far the set as a whole lies from the real digits.",
+        "  Class imbalance: the share of the set that would have to change its digit",
+        "  for every digit to be as common as among the real ones.",
+        f"  Less is better. Sets are equally large; ± is the deviation over {e.resamples} draws.",
         "",
         "  Samples of each digit: " + "  ".join(f"{k}:{count}" for k, count in enumerate(counts)),
         "",
         verdict(evaluation),
     ]
-    return "\n".join(table)
+    return "\n".join(line.rstrip() for line in table)
 
 
 def verdict(evaluation: Evaluation) -> str:
@@ -45,7 +45,7 @@ def verdict(evaluation: Evaluation) -> str:
         meaning = "nearer to real digits than to a Gaussian; more steps would help"
     else:
         meaning = "close to real digits"
-    return f"Where 0 is real digits and 1 is the Gaussian, the model is at {place:.2f}: {meaning}."
+    return f"Where 0 is real digits and 1 the Gaussian, the model is at {place:.2f}:\n{meaning}."
 
 
 def _spread(score: Score) -> str:
@@ -54,4 +54,4 @@ def _spread(score: Score) -> str:
 
 def _percent(score: Score) -> str:
     spread = f" ± {100 * score.imbalance_sd:.1f}" if score.imbalance_sd else " " * 6
-    return f"{100 * score.imbalance:.1f}{spread} %"
+    return f"{100 * score.imbalance:.1f} %{spread}"

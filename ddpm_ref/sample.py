@@ -14,7 +14,7 @@ from ddpm_ref.sampler import State, ancestral
 from ddpm_ref.unet import UNet
 
 BATCH = 500  # images that go through the reverse process together
-FRAMES = 48
+FRAMES = 40
 SHOWN = 64  # images in the animation
 STRIP_ROWS, STRIP_COLUMNS = 8, 11
 
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     every = [history[i] for i in _evenly(len(history), FRAMES)]
     few = [history[i] for i in _evenly(len(history), STRIP_COLUMNS)]
     pictures.grid(samples, max(columns, round(given.n**0.5))).save(out / "samples.png")
-    pictures.animate(out / "reverse.gif", [pictures.grid(state.x, columns) for state in every])
+    pictures.animate(out / "reverse.gif", [pictures.grid(state.x, columns, 32) for state in every])
     pictures.strip([state.x[:STRIP_ROWS] for state in few], [state.t for state in few]).save(
         out / "reverse.png"
     )

@@ -112,13 +112,13 @@ density = claim(
     definition=True,
     proof=is_a_density,
     mutants=[
-        mutant("variance squared once more", value=log_normal(x, mu, sigma**4), seen="D2 line 141, where Σ is a covariance"),
+        mutant("variance squared once more", value=log_normal(x, mu, sigma**4), seen="D2 line 142, where Σ is a covariance"),
         mutant("normaliser of one dimension", value=-log(2 * pi * sigma**2) / 2 - sqnorm(x - mu) / (2 * sigma**2)),
         mutant("the factor two forgotten", value=-d / 2 * log(2 * pi * sigma**2) - sqnorm(x - mu) / sigma**2),
         mutant("2π forgotten", value=-d / 2 * log(sigma**2) - sqnorm(x - mu) / (2 * sigma**2)),
     ],
     uses=[normaliser],
-    sources=["D2:141"],
+    sources=["D2:142"],
     implemented_by=["ddpm_ref.gaussian.log_density"],
     assumes=["Fubini and affine change of variable, which carry the one-dimensional integral to R^d"],
 )
@@ -148,7 +148,7 @@ reparameterization = claim(
         mutant("mean scaled too", value=sigma * (mu + eps)),
     ],
     uses=[density],
-    sources=["D2:52", "D2:54"],
+    sources=["D2:35", "D2:37"],
     assumes=["change of variable for a density"],
 )
 reparameterization
@@ -179,7 +179,7 @@ moments = claim(
         mutant("noise forgotten", value=sqnorm(mu)),
     ],
     uses=[density],
-    sources=["D2:75"],
+    sources=["D2:51"],
     assumes=["a law with a moment generating function near zero has the moments that its derivatives give"],
 )
 moments
@@ -211,7 +211,7 @@ mgf = claim(
         mutant("deviation for variance", value=log_mgf(mu, sigma)),
         mutant("characteristic function's sign", value=inner(frequency, mu) - sigma**2 * sqnorm(frequency) / 2),
     ],
-    sources=["D2:75", "D2:82"],
+    sources=["D2:51"],
     assumes=["Mathlib: mgf_gaussianReal"],
 )
 mgf
@@ -240,7 +240,7 @@ sums = claim(
         mutant("means subtracted", mean=mu_1 - mu_2),
     ],
     uses=[mgf],
-    sources=["D2:82", "D5:95"],
+    sources=["D2:55", "D5:83"],
     assumes=["a generating function that is finite near zero determines its law (Mathlib: gaussianReal_add_gaussianReal_of_indepFun)"],
 )
 sums
@@ -266,7 +266,7 @@ affine = claim(
         mutant("mean not scaled", mean=mu + shift),
     ],
     uses=[mgf],
-    sources=["D2:62"],
+    sources=["D2:43"],
     assumes=["a generating function that is finite near zero determines its law"],
 )
 affine
@@ -308,7 +308,7 @@ products = claim(
         mutant("precisions averaged", variance=2 * product_variance),
     ],
     uses=[density],
-    sources=["D5:95"],
+    sources=["D5:83"],
 )
 products
 
@@ -351,6 +351,6 @@ chain = claim(
         mutant("mean not scaled", mean=mu),
     ],
     uses=[density],
-    sources=["D2:64", "D2:65"],
+    sources=["D2:43"],
 )
 chain

@@ -19,7 +19,7 @@ from derivations.proof.claims import Claim, registered
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = sorted(path for path in (ROOT / "ddpm_ref").rglob("*.py") if not path.stem.startswith("__"))
-CITED = re.compile(r"\[(" + "|".join(CHAPTERS) + r")\.(\w+)\]\[\]")
+CITED = re.compile(r"\[(" + "|".join(CHAPTERS) + r")\.([\w.-]+)\]\[\]")
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_a_stale_a_missing_and_an_orphaned_page_are_all_found(tmp_path: Path) ->
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     built = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -260,5 +260,6 @@ def test_mathematics_displays_and_scrolls_in_its_own_block(site: Path, tmp_path:
     assert answer, shown.stdout[-500:]
     found = json.loads(html.unescape(answer[1]))
     assert found["errors"] == []
-    assert found["typeset"] == found["formulas"] > 0
+    assert found["typeset"] == found["formulas"]
+    assert found["formulas"] > 0 or name.startswith("api/")
     assert found["overflow"] <= 0

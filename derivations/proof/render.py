@@ -65,7 +65,7 @@ TEMPLATE = """
 """
 
 # A claim's heading: its title, and its permanent id as the anchor.
-CLAIM_HEADING = re.compile(r"^#{2,6} (?P<title>.+?) \{ ?#(?P<id>[a-z]\w*(?:\.\w+)+) ?\}$", re.MULTILINE)
+CLAIM_HEADING = re.compile(r"^#{2,6} (?P<title>.+?) \{ ?#(?P<id>[a-z]\w*\.[\w.-]+) ?\}$", re.MULTILINE)
 
 
 def display_math(latex: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice, product
+from itertools import islice
 from math import isqrt
 
 import flint
@@ -120,9 +120,7 @@ def points(obligation: Obligation, dimension: int) -> Iterator[Point]:
         mentioned |= hypothesis.free_symbols
     free = sorted(mentioned - set(defined), key=lambda s: s.name)
     pools = [[Fraction(value) for value in _pool(symbol, given)] for symbol in free]
-    # shortest total distance from the first choices first
-    choices = sorted(islice(product(*(range(len(pool)) for pool in pools)), 20_000), key=lambda c: (sum(c), c))
-    for choice in choices:
+    for choice in _by_distance([len(pool) for pool in pools]):
         point = {symbol: pool[index] for symbol, pool, index in zip(free, pools, choice, strict=True)}
         try:
             pending = dict(defined)
@@ -139,6 +137,22 @@ def points(obligation: Obligation, dimension: int) -> Iterator[Point]:
                 yield point
         except Undefined:
             continue
+
+
+def _by_distance(sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Yield one index into each pool, those with the smallest sum first."""
+    for total in range(sum(sizes) - len(sizes) + 1):
+        yield from _with_sum(sizes, total)
+
+
+def _with_sum(sizes: Sequence[int], total: int) -> Iterator[tuple[int, ...]]:
+    if not sizes:
+        if total == 0:
+            yield ()
+        return
+    for first in range(min(sizes[0] - 1, total) + 1):
+        for rest in _with_sum(sizes[1:], total - first):
+            yield (first, *rest)
 
 
 def _pool(symbol: Symbol, given: Sequence[Relational]) -> Sequence[str]:

@@ -1,0 +1,469 @@
+# %% [markdown]
+# # Parameterisations of the reverse step
+#
+# The reverse step is a Gaussian $p_\theta(x_{t-1} \mid x_t)$ with a mean that a network supplies. The network may predict the mean itself, the image, the noise, or a
+# mixture of the last two; given $x_t$, each determines the others. This chapter proves every conversion with its inverse, turns the bound's terms into squared
+# distances, and finds the weight that separates the bound from the paper's simple objective.
+
+# %%
+from sympy import Gt, Integer, log, sqrt
+
+from derivations.forward import SCHEDULE, sample
+from derivations.gaussians import log_normal, moments, reparameterization
+from derivations.posterior import mean as posterior_mean
+from derivations.posterior import posterior
+from derivations.proof.claims import Equation, claim, mutant
+from derivations.proof.obligations import equal
+from derivations.proof.symbols import (
+    E,
+    alpha_bar_prev,
+    alpha_bar_t,
+    alpha_t,
+    beta_t,
+    beta_tilde_t,
+    d,
+    eps,
+    eps_theta,
+    lambda_t,
+    mu_1,
+    mu_2,
+    mu_theta,
+    mu_tilde,
+    sigma_1,
+    sigma_2,
+    sigma_t,
+    sqnorm,
+    v,
+    x_0,
+    x_t,
+)
+
+# %% [markdown]
+# ## The divergence between two Gaussians
+#
+# The Kullback-Leibler divergence is the mean of a difference of log-densities. With $x = \mu_1 + \sigma_1 \epsilon$ that difference is a quadratic in $\epsilon$, and its
+# mean follows from the second moment alone.
+
+# %%
+log_ratio = log_normal(mu_1 + sigma_1 * eps, mu_1, sigma_1**2) - log_normal(mu_1 + sigma_1 * eps, mu_2, sigma_2**2)
+log_ratio
+
+# %%
+kl = claim(
+    "parameterization.kl",
+    "Divergence between isotropic Gaussians",
+    Equation(
+        r"D_{\mathrm{KL}}\left(\mathcal{N}(\mu_{1}, \sigma_{1}^{2} I) \,\Vert\, \mathcal{N}(\mu_{2}, \sigma_{2}^{2} I)\right)",
+        d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1) + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
+    ),
+    proof=lambda value: [equal(E(log_ratio), value, "mean of the difference of log-densities")],
+    mutants=[
+        mutant(
+            "arguments exchanged",
+            value=d / 2 * (log(sigma_1**2 / sigma_2**2) + sigma_2**2 / sigma_1**2 - 1) + sqnorm(mu_1 - mu_2) / (2 * sigma_1**2),
+        ),
+        mutant(
+            "the one forgotten",
+            value=d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2) + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
+        ),
+        mutant(
+            "deviations in the logarithm",
+            value=d / 2 * (log(sigma_2 / sigma_1) + sigma_1**2 / sigma_2**2 - 1) + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
+        ),
+        mutant(
+            "dimension forgotten",
+            value=(log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1) / 2 + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
+        ),
+        mutant(
+            "distance not halved",
+            value=d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1) + sqnorm(mu_1 - mu_2) / sigma_2**2,
+        ),
+    ],
+    uses=[moments, reparameterization],
+    sources=["D2:124"],
+    implemented_by=["ddpm_ref.gaussian.kl"],
+    remark="D2 gives it for one dimension with β as the deviations, and forgets the logarithm in the integral before it.",
+)
+kl
+
+# %% [markdown]
+# ## The bound's terms are squared distances
+#
+# Both laws in $L_{t-1}$ are Gaussian, and the reverse variance $\sigma_t^2$ is fixed. So the network enters through one squared distance; the rest is a constant, which is
+# zero exactly when $\sigma_t^2 = \tilde\beta_t$ is chosen.
+
+# %%
+constant = d / 2 * (log(sigma_t**2 / beta_tilde_t) + beta_tilde_t / sigma_t**2 - 1)
+constant
+
+# %%
+L_t_minus_1 = claim(
+    "parameterization.L-t-1",
+    "A term of the bound",
+    Equation("L_{t-1}", sqnorm(mu_tilde - mu_theta) / (2 * sigma_t**2) + constant),
+    given=[Gt(beta_tilde_t, 0)],
+    proof=lambda value: [
+        equal(
+            kl.value.xreplace({mu_1: mu_tilde, sigma_1: sqrt(beta_tilde_t), mu_2: mu_theta, sigma_2: sigma_t}),
+            value,
+            "divergence of the posterior from the reverse step",
+        ),
+        equal(constant.subs(sigma_t, sqrt(beta_tilde_t)), 0, "no constant if the variances agree"),
+    ],
+    mutants=[
+        mutant("constant forgotten", value=sqnorm(mu_tilde - mu_theta) / (2 * sigma_t**2), seen="D2 line 126"),
+        mutant("not halved", value=sqnorm(mu_tilde - mu_theta) / sigma_t**2 + constant),
+        mutant("variance squared", value=sqnorm(mu_tilde - mu_theta) / (2 * sigma_t**4) + constant, seen="D2 line 126, 2β_t² with β_t a variance"),
+        mutant("posterior's variance below", value=sqnorm(mu_tilde - mu_theta) / (2 * beta_tilde_t) + constant),
+    ],
+    uses=[posterior],
+    sources=["Ho2020 (8)", "D2:126", "D3:262"],
+    implemented_by=["ddpm_ref.objective.L_t_minus_1"],
+    remark="In nats, summed over the d coordinates; t ≥ 2, since at t = 1 the posterior has no density.",
+)
+L_t_minus_1
+
+# %% [markdown]
+# ## Image and noise
+#
+# $x_t$ is a known mixture of image and noise, so either gives the other.
+
+# %%
+x0_from_eps = claim(
+    "parameterization.x0-from-eps",
+    "Image from noise",
+    Equation(x_0, (x_t - sqrt(1 - alpha_bar_t) * eps) / sqrt(alpha_bar_t)),
+    given=SCHEDULE,
+    proof=lambda value: [equal(value.xreplace({x_t: sample.value}), x_0, "put into the noised image")],
+    mutants=[
+        mutant("divided by ᾱ", value=(x_t - sqrt(1 - alpha_bar_t) * eps) / alpha_bar_t),
+        mutant("noise added", value=(x_t + sqrt(1 - alpha_bar_t) * eps) / sqrt(alpha_bar_t)),
+        mutant("variance for deviation", value=(x_t - (1 - alpha_bar_t) * eps) / sqrt(alpha_bar_t)),
+        mutant("α for ᾱ", value=(x_t - sqrt(1 - alpha_t) * eps) / sqrt(alpha_t)),
+        mutant("only the state divided", value=x_t / sqrt(alpha_bar_t) - sqrt(1 - alpha_bar_t) * eps),
+    ],
+    sources=["D2:150", "D3:268"],
+    implemented_by=["ddpm_ref.process.x0_from_eps"],
+)
+x0_from_eps
+
+# %%
+eps_from_x0 = claim(
+    "parameterization.eps-from-x0",
+    "Noise from image",
+    Equation(eps, (x_t - sqrt(alpha_bar_t) * x_0) / sqrt(1 - alpha_bar_t)),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(value.xreplace({x_t: sample.value}), eps, "put into the noised image"),
+        equal(x0_from_eps.value.xreplace({eps: value}), x_0, "inverse of the conversion above"),
+    ],
+    mutants=[
+        mutant("divided by the variance", value=(x_t - sqrt(alpha_bar_t) * x_0) / (1 - alpha_bar_t)),
+        mutant("root forgotten", value=(x_t - alpha_bar_t * x_0) / sqrt(1 - alpha_bar_t)),
+        mutant("image not scaled", value=(x_t - x_0) / sqrt(1 - alpha_bar_t)),
+        mutant("sign", value=(sqrt(alpha_bar_t) * x_0 - x_t) / sqrt(1 - alpha_bar_t)),
+    ],
+    sources=["D2:148"],
+    implemented_by=["ddpm_ref.process.eps_from_x0"],
+)
+eps_from_x0
+
+# %% [markdown]
+# ## The mean, from the noise and back
+#
+# Put the image, expressed by the noise, into the posterior mean: the two terms collapse.
+
+# %%
+mean_from_eps = claim(
+    "parameterization.mean-from-eps",
+    "Posterior mean from noise",
+    Equation(mu_tilde, (x_t - beta_t / sqrt(1 - alpha_bar_t) * eps) / sqrt(alpha_t)),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(posterior_mean.value.xreplace({x_0: x0_from_eps.value}), value, "image expressed by the noise")
+    ],
+    mutants=[
+        mutant(
+            "ᾱ for α throughout",
+            value=(x_t - (1 - alpha_bar_t) / sqrt(1 - alpha_bar_t) * eps) / sqrt(alpha_bar_t),
+            seen="D2 lines 109 and 113, as printed",
+        ),
+        mutant("√β for β", value=(x_t - sqrt(beta_t) / sqrt(1 - alpha_bar_t) * eps) / sqrt(alpha_t)),
+        mutant("root of 1 - ᾱ forgotten", value=(x_t - beta_t / (1 - alpha_bar_t) * eps) / sqrt(alpha_t)),
+        mutant("noise added", value=(x_t + beta_t / sqrt(1 - alpha_bar_t) * eps) / sqrt(alpha_t)),
+        mutant("divided by α", value=(x_t - beta_t / sqrt(1 - alpha_bar_t) * eps) / alpha_t),
+    ],
+    sources=["Ho2020 (10), (11)", "D2:109", "D2:113", "D3:278", "D3:288"],
+    implemented_by=["ddpm_ref.process.mu_from_eps"],
+)
+mean_from_eps
+
+# %%
+eps_from_mean = claim(
+    "parameterization.eps-from-mean",
+    "Noise from posterior mean",
+    Equation(eps, sqrt(1 - alpha_bar_t) / beta_t * (x_t - sqrt(alpha_t) * mu_tilde)),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(value.xreplace({mu_tilde: mean_from_eps.value}), eps, "inverse from the left"),
+        equal(mean_from_eps.value.xreplace({eps: value}), mu_tilde, "inverse from the right"),
+    ],
+    mutants=[
+        mutant("mean not scaled", value=sqrt(1 - alpha_bar_t) / beta_t * (x_t - mu_tilde)),
+        mutant("√β for β", value=sqrt(1 - alpha_bar_t) / sqrt(beta_t) * (x_t - sqrt(alpha_t) * mu_tilde)),
+        mutant("fraction inverted", value=beta_t / sqrt(1 - alpha_bar_t) * (x_t - sqrt(alpha_t) * mu_tilde)),
+    ],
+    sources=["D3:281"],
+    implemented_by=["ddpm_ref.process.eps_from_mu"],
+)
+eps_from_mean
+
+# %%
+x0_from_mean = claim(
+    "parameterization.x0-from-mean",
+    "Image from posterior mean",
+    Equation(
+        x_0,
+        (1 - alpha_bar_t) / (sqrt(alpha_bar_prev) * beta_t) * mu_tilde
+        - sqrt(alpha_t) * (1 - alpha_bar_prev) / (sqrt(alpha_bar_prev) * beta_t) * x_t,
+    ),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(value.xreplace({mu_tilde: posterior_mean.value}), x_0, "inverse from the left"),
+        equal(posterior_mean.value.xreplace({x_0: value}), mu_tilde, "inverse from the right"),
+    ],
+    mutants=[
+        mutant(
+            "sum for difference",
+            value=(1 - alpha_bar_t) / (sqrt(alpha_bar_prev) * beta_t) * mu_tilde
+            + sqrt(alpha_t) * (1 - alpha_bar_prev) / (sqrt(alpha_bar_prev) * beta_t) * x_t,
+        ),
+        mutant(
+            "√ᾱ_t for √ᾱ_{t-1}",
+            value=(1 - alpha_bar_t) / (sqrt(alpha_bar_t) * beta_t) * mu_tilde
+            - sqrt(alpha_t) * (1 - alpha_bar_prev) / (sqrt(alpha_bar_t) * beta_t) * x_t,
+        ),
+        mutant(
+            "1 - ᾱ_t in both",
+            value=(1 - alpha_bar_t) / (sqrt(alpha_bar_prev) * beta_t) * (mu_tilde - sqrt(alpha_t) * x_t),
+        ),
+    ],
+    sources=["D3:248"],
+    implemented_by=["ddpm_ref.process.x0_from_mu"],
+)
+x0_from_mean
+
+# %% [markdown]
+# ## The velocity
+#
+# Salimans and Ho predict a third mixture, at a right angle to $x_t$: $(x_t, v)$ is $(x_0, \epsilon)$ rotated, so lengths are kept and the inverse is the rotation back. Its
+# weight is finite at both ends of the process, where the other two each lose their footing.
+
+# %%
+velocity = claim(
+    "parameterization.v",
+    "The velocity",
+    Equation(v, sqrt(alpha_bar_t) * eps - sqrt(1 - alpha_bar_t) * x_0),
+    definition=True,
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(sqnorm(sample.value) + sqnorm(value), sqnorm(x_0) + sqnorm(eps), "a rotation keeps lengths"),
+        equal(value.subs(alpha_bar_t, 1), eps, "the noise, where there is none yet"),
+    ],
+    mutants=[
+        mutant("sign of the image", value=sqrt(alpha_bar_t) * eps + sqrt(1 - alpha_bar_t) * x_0),
+        mutant("factors exchanged", value=sqrt(1 - alpha_bar_t) * eps - sqrt(alpha_bar_t) * x_0),
+        mutant("roots forgotten", value=alpha_bar_t * eps - (1 - alpha_bar_t) * x_0),
+    ],
+    sources=["Salimans & Ho 2022, appendix D"],
+    implemented_by=["ddpm_ref.process.target"],
+)
+velocity
+
+# %%
+x0_from_v = claim(
+    "parameterization.x0-from-v",
+    "Image from velocity",
+    Equation(x_0, sqrt(alpha_bar_t) * x_t - sqrt(1 - alpha_bar_t) * v),
+    given=SCHEDULE,
+    proof=lambda value: [equal(value.xreplace({x_t: sample.value, v: velocity.value}), x_0, "rotated back")],
+    mutants=[
+        mutant("sign", value=sqrt(alpha_bar_t) * x_t + sqrt(1 - alpha_bar_t) * v),
+        mutant("factors exchanged", value=sqrt(1 - alpha_bar_t) * x_t - sqrt(alpha_bar_t) * v),
+        mutant("roots forgotten", value=alpha_bar_t * x_t - (1 - alpha_bar_t) * v),
+    ],
+    sources=["Salimans & Ho 2022, appendix D"],
+    implemented_by=["ddpm_ref.process.x0_from_v"],
+)
+x0_from_v
+
+# %%
+eps_from_v = claim(
+    "parameterization.eps-from-v",
+    "Noise from velocity",
+    Equation(eps, sqrt(1 - alpha_bar_t) * x_t + sqrt(alpha_bar_t) * v),
+    given=SCHEDULE,
+    proof=lambda value: [equal(value.xreplace({x_t: sample.value, v: velocity.value}), eps, "rotated back")],
+    mutants=[
+        mutant("sign", value=sqrt(1 - alpha_bar_t) * x_t - sqrt(alpha_bar_t) * v),
+        mutant("factors exchanged", value=sqrt(alpha_bar_t) * x_t + sqrt(1 - alpha_bar_t) * v),
+        mutant("one root forgotten", value=(1 - alpha_bar_t) * x_t + sqrt(alpha_bar_t) * v),
+    ],
+    sources=["Salimans & Ho 2022, appendix D"],
+    implemented_by=["ddpm_ref.process.eps_from_v"],
+)
+eps_from_v
+
+# %%
+v_from_x0 = claim(
+    "parameterization.v-from-x0",
+    "Velocity from image and state",
+    Equation(v, (sqrt(alpha_bar_t) * x_t - x_0) / sqrt(1 - alpha_bar_t)),
+    given=SCHEDULE,
+    proof=lambda value: [equal(value, velocity.value.xreplace({eps: eps_from_x0.value}), "noise expressed by the image")],
+    mutants=[
+        mutant("sign", value=(x_0 - sqrt(alpha_bar_t) * x_t) / sqrt(1 - alpha_bar_t)),
+        mutant("image scaled for the state", value=(x_t - sqrt(alpha_bar_t) * x_0) / sqrt(1 - alpha_bar_t)),
+        mutant("divided by the variance", value=(sqrt(alpha_bar_t) * x_t - x_0) / (1 - alpha_bar_t)),
+    ],
+    sources=["Salimans & Ho 2022, appendix D"],
+    implemented_by=["ddpm_ref.process.v_from_x0"],
+)
+v_from_x0
+
+# %%
+v_from_eps = claim(
+    "parameterization.v-from-eps",
+    "Velocity from noise and state",
+    Equation(v, (eps - sqrt(1 - alpha_bar_t) * x_t) / sqrt(alpha_bar_t)),
+    given=SCHEDULE,
+    proof=lambda value: [equal(value, velocity.value.xreplace({x_0: x0_from_eps.value}), "image expressed by the noise")],
+    mutants=[
+        mutant("sign", value=(eps + sqrt(1 - alpha_bar_t) * x_t) / sqrt(alpha_bar_t)),
+        mutant("noise scaled for the state", value=(sqrt(1 - alpha_bar_t) * eps - x_t) / sqrt(alpha_bar_t)),
+        mutant("divided by ᾱ", value=(eps - sqrt(1 - alpha_bar_t) * x_t) / alpha_bar_t),
+    ],
+    sources=["Salimans & Ho 2022, appendix D"],
+    implemented_by=["ddpm_ref.process.v_from_eps"],
+)
+v_from_eps
+
+# %% [markdown]
+# ## The weight between the bound and the simple objective
+#
+# If the network predicts noise, its mean is the posterior mean with its prediction in place of the noise. The $x_t$ cancel, and the squared distance between means is a
+# multiple of the squared error of the noise.
+
+# %%
+model_mean = mean_from_eps.value.xreplace({eps: eps_theta})
+mean_from_eps.value - model_mean
+
+# %%
+weight = claim(
+    "parameterization.weight",
+    "The weight of the noise error in the bound",
+    Equation(lambda_t, beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - alpha_bar_t))),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(
+            sqnorm(mean_from_eps.value - mean_from_eps.value.xreplace({eps: eps_theta})) / (2 * sigma_t**2),
+            value * sqnorm(eps - eps_theta),
+            "squared distance of the means over twice the variance",
+        )
+    ],
+    mutants=[
+        mutant(
+            "ᾱ for α, and β_t² for σ_t²",
+            value=(1 - alpha_bar_t) ** 2 / (2 * beta_t**2 * alpha_bar_t * (1 - alpha_bar_t)),
+            seen="D2 lines 130 and 132, as printed",
+        ),
+        mutant("β not squared", value=beta_t / (2 * sigma_t**2 * alpha_t * (1 - alpha_bar_t))),
+        mutant("not halved", value=beta_t**2 / (sigma_t**2 * alpha_t * (1 - alpha_bar_t))),
+        mutant("ᾱ_{t-1} in the variance", value=beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - alpha_bar_prev))),
+        mutant("α forgotten", value=beta_t**2 / (2 * sigma_t**2 * (1 - alpha_bar_t))),
+        mutant("set to one", value=Integer(1), seen="D3 line 325; that is L_simple, another objective"),
+    ],
+    uses=[L_t_minus_1],
+    sources=["Ho2020 (12)", "D2:130", "D2:132", "D3:294", "D3:298"],
+    implemented_by=["ddpm_ref.objective.weight"],
+    remark="It multiplies the squared norm, the sum over coordinates. In L_simple it is replaced by one.",
+)
+weight
+
+# %% [markdown]
+# The other predictions differ from the noise error by a factor that depends on $t$ alone, so training on them is training on the noise with another weight.
+
+# %%
+error_x0 = claim(
+    "parameterization.error-x0",
+    "Error of the image and of the noise",
+    Equation(
+        r"\left\lVert x_{0} - \hat{x}_{0} \right\rVert^{2}",
+        (1 - alpha_bar_t) / alpha_bar_t * sqnorm(eps - eps_theta),
+    ),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(sqnorm(x0_from_eps.value - x0_from_eps.value.xreplace({eps: eps_theta})), value, "both from the same state")
+    ],
+    mutants=[
+        mutant("inverted", value=alpha_bar_t / (1 - alpha_bar_t) * sqnorm(eps - eps_theta)),
+        mutant("root", value=sqrt((1 - alpha_bar_t) / alpha_bar_t) * sqnorm(eps - eps_theta)),
+        mutant("without the variance", value=sqnorm(eps - eps_theta) / alpha_bar_t),
+    ],
+    sources=["Ho2020 §3.2"],
+    implemented_by=["ddpm_ref.process.x0_from_eps"],
+)
+error_x0
+
+# %%
+error_v = claim(
+    "parameterization.error-v",
+    "Error of the velocity and of the noise",
+    Equation(r"\left\lVert v - v_{\theta} \right\rVert^{2}", sqnorm(eps - eps_theta) / alpha_bar_t),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(sqnorm(v_from_eps.value - v_from_eps.value.xreplace({eps: eps_theta})), value, "both from the same state")
+    ],
+    mutants=[
+        mutant("multiplied", value=alpha_bar_t * sqnorm(eps - eps_theta)),
+        mutant("root", value=sqnorm(eps - eps_theta) / sqrt(alpha_bar_t)),
+        mutant("the image's factor", value=(1 - alpha_bar_t) / alpha_bar_t * sqnorm(eps - eps_theta)),
+    ],
+    sources=["Salimans & Ho 2022, appendix D"],
+    implemented_by=["ddpm_ref.process.v_from_eps"],
+)
+error_v
+
+# %% [markdown]
+# ## The simple objective
+#
+# The paper drops the weight. Code takes the mean over coordinates where the paper writes the squared norm; the factor $1/d$ is the same for all $t$ and changes no minimum.
+
+# %%
+L_simple = claim(
+    "parameterization.L-simple",
+    "The simple objective, for one example and one t",
+    Equation(r"L_{\mathrm{simple}}", sqnorm(eps - eps_theta) / d),
+    definition=True,
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(
+            d * weight.value * value,
+            sqnorm(mean_from_eps.value - mean_from_eps.value.xreplace({eps: eps_theta})) / (2 * sigma_t**2),
+            "times d and the weight, the bound's squared distance",
+        )
+    ],
+    mutants=[
+        mutant("halved", value=sqnorm(eps - eps_theta) / (2 * d)),
+        mutant("sign of the prediction", value=sqnorm(eps + eps_theta) / d),
+        mutant("the weight left in", value=weight.value * sqnorm(eps - eps_theta) / d),
+    ],
+    sources=["Ho2020 (14)", "D3:328"],
+    implemented_by=["ddpm_ref.objective.L_simple"],
+)
+L_simple
+
+# %% [markdown]
+# ## What this chapter assumed
+#
+# Nothing beyond the chapters before it.

@@ -1,0 +1,365 @@
+"""`python -m ddpm_ref.train`: what it leaves, what it says, and what it refuses before work starts."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ddpm_ref import presets, train
+from ddpm_ref.checkpoint import read_run, read_weights
+from ddpm_ref.data import Labelled, Split, digits
+from ddpm_ref.presets import Config, resolve
+from ddpm_ref.train import Trainer, Update, default_folder
+from ddpm_ref.unet import UNet
+
+CPU = torch.device("cpu")
+TINY = resolve("smoke", steps=4)
+
+
+def images() -> Tensor:
+    return digits().train.images
+
+
+def weights(folder: Path, name: str) -> tuple[dict[str, Tensor], int]:
+    config = Config.from_dict(json.loads((folder / "config.json").read_text()))
+    model = UNet(config.unet)
+    step = read_weights(folder / f"{name}.safetensors", model)
+    return model.state_dict(), step
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "new" / "run"
+    assert train.main(["--preset", "smoke", "--steps", "5", "--seed", "3", "--out", str(folder)]) == 0
+    return folder
+
+
+# -- a whole run ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_its_folder(run: Path) -> None:
+    assert {path.name for path in run.iterdir()} == {
+        "config.json",
+        "environment.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "ema.safetensors",
+        "samples.png",
+        "loss.png",
+        "report.json",
+    }
+
+
+def test_the_configuration_is_the_resolved_one(run: Path) -> None:
+    values = json.loads((run / "config.json").read_text())
+    assert Config.from_dict(values) == resolve("smoke", steps=5, seed=3)
+
+
+def test_the_environment_names_the_command_the_versions_and_the_device(run: Path) -> None:
+    values = json.loads((run / "environment.json").read_text())
+    assert values["command"][1:] == ["--preset", "smoke", "--steps", "5", "--seed", "3", "--out", str(run)]
+    assert values["versions"]["torch"] == torch.__version__
+    assert values["cpus"] >= 1
+    assert set(values) >= {"commit", "platform", "threads", "device"}
+
+
+def test_the_metrics_have_a_line_for_every_update(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
+    assert all(set(line) == set(Update._fields) for line in lines)
+    assert [line["lr"] for line in lines] == pytest.approx([2e-3 * k / 5 for k in range(5)])
+    assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
+
+
+def test_the_weights_are_of_the_last_update_and_differ_from_their_average(run: Path) -> None:
+    (model, step), (ema, ema_step) = weights(run, "model"), weights(run, "ema")
+    assert (step, ema_step) == (5, 5)
+    assert any(not torch.equal(model[name], ema[name]) for name in model)
+    _, sampler, read_step = read_run(run)
+    assert read_step == 5
+    assert not sampler.training
+    assert all(torch.equal(tensor, ema[name]) for name, tensor in sampler.state_dict().items())
+
+
+def test_the_pictures_can_be_opened(run: Path) -> None:
+    for name in ("samples.png", "loss.png"):
+        with Image.open(run / name) as picture:
+            assert min(picture.size) > 400
+            assert len(picture.convert("L").getcolors(256) or []) > 10
+
+
+def test_the_report_holds_the_comparison(run: Path) -> None:
+    report = json.loads((run / "report.json").read_text())
+    evaluation = report["evaluation"]
+    assert evaluation["n"] == resolve("smoke").samples
+    assert 0 < evaluation["floor"]["frechet"] < evaluation["baseline"]["frechet"]
+    assert evaluation["baseline"]["frechet"] < evaluation["model"]["frechet"]  # after five updates
+    assert report["steps"] == 5
+
+
+def test_a_run_says_how_good_it_is_in_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train.main(["--preset", "smoke", "--steps", "2"]) == 0
+    out, err = capsys.readouterr()
+    for words in ("real digits (the floor)", "this model", "fitted Gaussian", "runs/smoke-0", "train longer"):
+        assert words in out
+    assert max(map(len, (out + err).splitlines())) <= 80
+    assert "\r" not in err  # no bar where nobody watches
+
+
+# -- the recipe -------------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:
+    def after(seed: int) -> tuple[list[float], list[Tensor]]:
+        trainer = Trainer(replace(TINY, seed=seed), images(), CPU)
+        losses = [update.loss for update in trainer.updates()]
+        return losses, [p.detach().clone() for p in trainer.ema.parameters()]
+
+    losses, parameters = after(0)
+    again, same = after(0)
+    assert losses == again
+    assert all(torch.equal(a, b) for a, b in zip(parameters, same, strict=True))
+    others, _ = after(1)
+    assert losses != others
+
+
+def test_training_lowers_the_loss() -> None:
+    trainer = Trainer(replace(TINY, steps=60, warmup=0), images(), CPU)
+    losses = [update.loss for update in trainer.updates()]
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+
+
+def test_the_average_copies_the_first_update_and_then_follows() -> None:
+    trainer = Trainer(replace(TINY, steps=2, warmup=0, ema_decay=0.75), images(), CPU)
+    updates = trainer.updates()
+    next(updates)
+    first = [p.detach().clone() for p in trainer.model.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(first, trainer.ema.parameters(), strict=True))
+    next(updates)
+    for a, p, average in zip(first, trainer.model.parameters(), trainer.ema.parameters(), strict=True):
+        torch.testing.assert_close(average, 0.75 * a + 0.25 * p)
+
+
+def test_every_step_of_time_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    L_simple = train.L_simple
+
+    def watched(model: UNet, schedule: Any, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        seen.append(t)
+        return L_simple(model, schedule, x_0, t, noise)
+
+    monkeypatch.setattr(train, "L_simple", watched)
+    # 2000 draws of 50 values miss one with probability below 50 · exp(-40).
+    for _ in Trainer(replace(TINY, steps=4, batch_size=500), images(), CPU).updates():
+        pass
+    assert sorted(set(torch.cat(seen).tolist())) == list(range(1, 51))
+
+
+def test_presets_keep_the_papers_noise_at_the_last_step() -> None:
+    paper = Config("paper").schedule().alpha_bar[-1]
+    for name in presets.PRESETS:
+        last = resolve(name).schedule().alpha_bar[-1]
+        assert paper / 10 < last <= paper * 1.01, name
+
+
+# -- interrupted ------------------------------------------------------------------------------------------------
+
+
+def at_call(n: int, function: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
+    calls = 0
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return then(*args, **kwargs) if calls == n else function(*args, **kwargs)
+
+    return wrapped
+
+
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train, "L_simple", at_call(4, train.L_simple, interrupt))
+    assert train.main(["--preset", "smoke", "--out", str(tmp_path / "run")]) == 130
+    _, err = capsys.readouterr()
+    assert "Interrupted while training" in err
+    assert "step 3 of 50" in err
+    assert weights(tmp_path / "run", "model")[1] == 3
+    assert weights(tmp_path / "run", "ema")[1] == 3
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
+    assert (tmp_path / "run" / "loss.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("function", "stage"), [("L_simple", "training"), ("draw", "sampling"), ("evaluate", "scoring")]
+)
+def test_ctrl_c_at_any_stage_leaves_weights(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    function: str,
+    stage: str,
+) -> None:
+    monkeypatch.setattr(train, function, interrupt)
+    assert train.main(["--preset", "smoke", "--steps", "1", "--out", str(tmp_path)]) == 130
+    assert f"Interrupted while {stage}" in capsys.readouterr().err
+    assert weights(tmp_path, "ema")[1] == (0 if stage == "training" else 1)
+
+
+def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    L_simple = train.L_simple
+
+    def broken(*args: Any) -> Tensor:
+        loss: Tensor = L_simple(*args) * torch.nan
+        return loss
+
+    monkeypatch.setattr(train, "L_simple", at_call(3, L_simple, broken))
+    assert train.main(["--preset", "smoke", "--out", str(tmp_path)]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "finite" in line]
+    assert "at step 3" in line
+    assert "keeps the weights of step 2" in line
+    model, step = weights(tmp_path, "model")
+    assert step == 2
+    assert all(tensor.isfinite().all() for tensor in model.values())
+
+
+# -- refused ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "mnist"], "preset must be one of digits, smoke; got mnist"),
+        (["--steps", "0"], "argument --steps: must be an integer in 1..4294967295; got 0"),
+        (["--steps", "many"], "argument --steps: must be an integer in 1..4294967295; got many"),
+        (["--batch-size", "-1"], "argument --batch-size: must be an integer"),
+        (["--lr", "nan"], "argument --lr: must be a positive finite number; got nan"),
+        (["--seed", "-1"], "argument --seed: must be an integer in 0..4294967295; got -1"),
+        (["--device", "tpu"], "device must be one of auto, cpu, cuda, mps; got tpu"),
+        (["--stpes", "5"], "unrecognized arguments: --stpes 5"),
+        (["--out"], "argument --out: expected one argument"),
+    ],
+)
+def test_a_bad_argument_is_refused_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_cuda_is_refused_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["--device", "cuda", "--dry-run"]) == 2
+    assert "device must be one that is here (cpu); got cuda" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("extra", [[], ["--dry-run"]])
+def test_a_folder_that_holds_something_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("dear")
+    for out, reason in ((tmp_path, "is not empty"), (tmp_path / "thesis.txt", "is a file")):
+        assert train.main(["--preset", "smoke", "--out", str(out), *extra]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert f"out must be a new or empty folder; {out} {reason}" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert train.main(["--preset", "smoke", "--out", str(tmp_path / "file" / "run")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "out must be a folder to write to" in err
+
+
+def test_nan_in_the_data_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = digits()
+    broken = split.train.images.clone()
+    broken[7, 0, 3, 3] = torch.nan
+    bad = Split(Labelled(broken, split.train.labels), split.held_out)
+    monkeypatch.setattr(presets, "digits", lambda: bad)
+    assert train.main(["--preset", "smoke", "--out", str(tmp_path / "run")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "images must be in [-1, 1]; got NaN in 1 of 83008 values" in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"T": 1},
+        {"beta": (0.0, 0.02)},
+        {"beta": (1e-4, 1.0)},
+        {"variance": "learned"},
+        {"steps": 0},
+        {"lr": float("inf")},
+        {"clip_norm": 0.0},
+        {"ema_decay": 1.0},
+        {"samples": 1},
+    ],
+)
+def test_a_setting_outside_its_domain_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+        resolve("smoke", **wrong)
+
+
+# -- the command line -------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_prints_the_configuration_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train.main(["--dry-run", "--steps", "7", "--device", "cpu"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values.pop("out"), values.pop("device")) == ("runs/digits-0", "cpu")
+    assert Config.from_dict(values) == resolve("digits", steps=7)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_default_folder_is_always_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("smoke-0", "smoke-0-2", "smoke-0-3"):
+        folder = default_folder(TINY)
+        assert folder == Path("runs") / name
+        folder.mkdir(parents=True)
+        (folder / "config.json").touch()
+
+
+def test_the_module_exits_with_the_code_and_without_a_traceback() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "ddpm_ref.train", "--preset", "?"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr == "ddpm_ref.train: preset must be one of digits, smoke; got ?\n"
