@@ -6,7 +6,7 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
-# We know; see the plugins in mkdocs.yml.
+# Silences the theme's notice that it ends in 2027; the plugins in mkdocs.yml are chosen for that.
 export NO_MKDOCS_2_WARNING := 1
 INSTALLED := .venv/.installed
 

@@ -116,9 +116,10 @@ def _linear(T: int) -> dict[str, Any]:
 PRESETS: Mapping[str, Config] = {
     "digits": Config(
         preset="digits",
-        **_linear(250),
+        **_linear(200),
         unet=UNetConfig(8, 1, width=32, multipliers=(1, 2, 2), attention_at=(4,), dropout=0.0),
-        steps=1500,
+        steps=2000,
+        batch_size=64,
         lr=1e-3,
         warmup=100,
         ema_decay=0.995,

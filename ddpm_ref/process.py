@@ -87,7 +87,8 @@ def q_posterior(schedule: Schedule, x_0: Tensor, x_t: Tensor, t: int | Tensor) -
     Mean `√ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t`, variance
     `β_t (1 − ᾱ_{t−1})/(1 − ᾱ_t)`. At t = 1 it is the point `x_0`: the variance is 0.
 
-    Claims: [posterior.mean][], [posterior.variance][]. Source: Ho et al. 2020, equations 6 and 7.
+    Claims: [posterior.mean][], [posterior.variance][], [posterior.law][], [posterior.first-step][]. Source:
+    Ho et al. 2020, equations 6 and 7.
     """
     _check(schedule, t, x_0=x_0, x_t=x_t)
     mean = (
@@ -172,7 +173,7 @@ def eps_from_mu(schedule: Schedule, x_t: Tensor, t: int | Tensor, mu: Tensor) ->
 def v_from_x0(schedule: Schedule, x_t: Tensor, t: int | Tensor, x_0: Tensor) -> Tensor:
     """Return v, given the clean image: `v = (√ᾱ_t x_t − x_0) / √(1 − ᾱ_t)`.
 
-    Claim: [parameterization.v][].
+    Claim: [parameterization.v-from-x0][].
     """
     _check(schedule, t, x_t=x_t, x_0=x_0)
     signal = schedule.at("sqrt_alpha_bar", t, x_t)
@@ -183,7 +184,7 @@ def v_from_x0(schedule: Schedule, x_t: Tensor, t: int | Tensor, x_0: Tensor) -> 
 def v_from_eps(schedule: Schedule, x_t: Tensor, t: int | Tensor, eps: Tensor) -> Tensor:
     """Return v, given the noise: `v = (eps − √(1 − ᾱ_t) x_t) / √ᾱ_t`.
 
-    Claim: [parameterization.v][].
+    Claim: [parameterization.v-from-eps][].
     """
     _check(schedule, t, x_t=x_t, eps=eps)
     signal = schedule.at("sqrt_alpha_bar", t, x_t)
@@ -334,6 +335,7 @@ def p_mean_variance(
         ValueError: also if `prediction` or `variance` is unknown.
     """
     check_choices(prediction, variance)
+    _check(schedule, t, x_t=x_t, prediction_value=prediction_value)
     x_t = x_t.to(working_dtype(x_t.dtype))
     x0_hat = to_x0(schedule, prediction_value, x_t, t, prediction=prediction)
     if clip:
@@ -359,7 +361,7 @@ def p_sample(
 ) -> Tensor:
     """Take one ancestral step: `x_{t−1} = mean + σ_t noise`, without the noise where t = 1.
 
-    Claim: [sampling.ancestral-step][]. Source: Ho et al. 2020, algorithm 2.
+    Claims: [sampling.ancestral-step][], [sampling.last-step][]. Source: Ho et al. 2020, algorithm 2.
 
     Raises:
         ValueError: also if `prediction` or `variance` is unknown, or `noise` is None although t > 1.

@@ -24,7 +24,8 @@ def words(evaluation: Evaluation) -> str:
         "  for every digit to be as common as among the real ones.",
         f"  Less is better. Sets are equally large; ± is the deviation over {e.resamples} draws.",
         "",
-        "  Samples of each digit: " + "  ".join(f"{k}:{count}" for k, count in enumerate(counts)),
+        "  digit    " + "".join(f"{k:>6}" for k in range(len(counts))),
+        "  samples  " + "".join(f"{count:>6}" for count in counts),
         "",
         verdict(evaluation),
     ]

@@ -40,7 +40,8 @@ def ancestral(
     samples. With the same noise the states are the same, so the law of the samples can be computed by
     injecting unit noises.
 
-    Claim: [sampling.ancestral-step][]. Source: Ho et al. 2020, algorithm 2.
+    Claims: [sampling.ancestral-step][], and for Gaussian data the law of every state,
+    [sampling.reverse-law][]. Source: Ho et al. 2020, algorithm 2.
 
     Args:
         model: any callable `(x_t, t) -> prediction`, where t is an int64 tensor of shape (B,) in 1..T.

@@ -324,12 +324,18 @@ class Schedule:
 
     @cached_property
     def variance_fixed_large(self) -> Tensor:
-        """`σ_t² = β_t`, but `β̃_2` at t = 1. Claim: [posterior.log-variance-clipped][]."""
+        """`σ_t² = β_t`, but `β̃_2` at t = 1; exact for standard normal data.
+
+        Claims: [posterior.log-variance-clipped][], [sampling.variance-for-normal-data][].
+        """
         return self._table(self._fixed_large)
 
     @cached_property
     def variance_fixed_small(self) -> Tensor:
-        """`σ_t² = β̃_t`, but `β̃_2` at t = 1. Claim: [posterior.log-variance-clipped][]."""
+        """`σ_t² = β̃_t`, but `β̃_2` at t = 1; exact for a single image.
+
+        Claims: [posterior.log-variance-clipped][], [sampling.variance-for-one-image][].
+        """
         return self._table(self._fixed_small)
 
     @cached_property

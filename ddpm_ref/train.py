@@ -82,7 +82,7 @@ class Trainer:
         schedule = config.schedule()
         generator = torch.Generator(device).manual_seed(config.seed)
         stream = batches(self._images, config.batch_size, generator)
-        optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
         start = previous = time.monotonic()
         self.model.train()
         while self.step < config.steps:

@@ -1,12 +1,14 @@
 # %% [markdown]
 # # The forward process
 #
-# The forward process destroys an image $x_0$ in $T$ small steps: each shrinks what is left by $\sqrt{\alpha_t}$ and adds fresh Gaussian noise of
-# variance $\beta_t = 1 - \alpha_t$. Nothing in it is learned. This chapter proves that $t$ steps can be taken at once, which is what makes training
-# cheap, and says exactly when the variance is kept and where the process ends.
+# The forward process destroys an image $x_0$ in $T$ small steps: each shrinks what is left by
+# $\sqrt{\alpha_t}$ and adds fresh Gaussian noise of variance $\beta_t = 1 - \alpha_t$. Nothing in it is
+# learned. This chapter proves that $t$ steps can be taken at once, which is what makes training cheap, and
+# says exactly when the variance is kept and where the process ends.
 #
-# Time is the paper's: $t = 1, \dots, T$, and $t = 0$ is the clean image. The cumulative product $\bar\alpha_t$ is defined by its recurrence, so
-# every statement below is for symbolic $t$, by induction, not for some $T$ that was tried.
+# Time is the paper's: $t = 1, \dots, T$, and $t = 0$ is the clean image. The cumulative product
+# $\bar\alpha_t$ is defined by its recurrence, so every statement below is for symbolic $t$, by induction,
+# not for some $T$ that was tried.
 
 # %%
 from sympy import Eq, Gt, Integer, cos, diff, log, pi, sqrt
@@ -14,7 +16,7 @@ from sympy import Eq, Gt, Integer, cos, diff, log, pi, sqrt
 from derivations.gaussians import after_step, chain, log_normal, reparameterization
 from derivations.proof.certificates import induction, stays_below, tends_to_zero
 from derivations.proof.claims import Equation, Holds, Law, claim, mutant
-from derivations.proof.obligations import equal, holds, less
+from derivations.proof.obligations import equal, less
 from derivations.proof.symbols import (
     T,
     alpha_bar_prev,
@@ -46,7 +48,8 @@ from derivations.proof.symbols import (
 # %% [markdown]
 # ## One step
 #
-# Three relations tie the schedule's symbols together. They are hypotheses of nearly every claim, beside $0 < \alpha_t < 1$.
+# Three relations tie the schedule's symbols together. They are hypotheses of nearly every claim, beside $0
+# < \alpha_t < 1$.
 
 # %%
 NOISE = (Eq(beta_t, 1 - alpha_t), alpha_t < 1)
@@ -57,7 +60,8 @@ SCHEDULE = (*NOISE, Eq(alpha_bar_t, alpha_bar_prev * alpha_t), alpha_bar_prev <=
 SCHEDULE
 
 # %% [markdown]
-# The kernel is a definition. What it is *for*: a coordinate of unit variance keeps unit variance, and a step without noise changes nothing.
+# The kernel is a definition. What it is *for*: a coordinate of unit variance keeps unit variance, and a
+# step without noise changes nothing.
 
 # %%
 kernel = claim(
@@ -75,7 +79,12 @@ kernel = claim(
         mutant("root of the scale forgotten", mean=(1 - beta_t) * x_prev),
         mutant("β for its root: variance β²", variance=beta_t**2),
         mutant("not shrunk", mean=x_prev, seen="D3 line 77, as a first sketch"),
-        mutant("scale and noise exchanged", mean=sqrt(beta_t) * x_prev, variance=1 - beta_t, seen="D2 line 39, with α for β"),
+        mutant(
+            "scale and noise exchanged",
+            mean=sqrt(beta_t) * x_prev,
+            variance=1 - beta_t,
+            seen="D2 line 39, with α for β",
+        ),
     ],
     sources=["Ho2020 (2)", "D1:76", "D2:12", "D3:69", "D4:91"],
     implemented_by=["ddpm_ref.schedule.Schedule.beta"],
@@ -111,8 +120,9 @@ step
 # %% [markdown]
 # ## The cumulative product
 #
-# $\bar\alpha_t$ is the share of the image's variance that survives $t$ steps. Its definition is a product; what pins it down is that the factor in front of
-# $x_0$ after $t$ steps is its root, while the noise makes up for the rest.
+# $\bar\alpha_t$ is the share of the image's variance that survives $t$ steps. Its definition is a product;
+# what pins it down is that the factor in front of $x_0$ after $t$ steps is its root, while the noise makes
+# up for the rest.
 
 # %%
 alpha_bar = claim(
@@ -133,7 +143,11 @@ alpha_bar = claim(
         ),
     ],
     mutants=[
-        mutant("mean of the α instead of their product", value=((t - 1) * alpha_bar_prev + alpha_t) / t, seen="D2 line 152"),
+        mutant(
+            "mean of the α instead of their product",
+            value=((t - 1) * alpha_bar_prev + alpha_t) / t,
+            seen="D2 line 152",
+        ),
         mutant("this step's α alone", value=alpha_t, seen="D2 line 45, which writes α for ᾱ"),
         mutant("one factor too few", value=alpha_bar_prev),
         mutant("one factor too many", value=alpha_bar_prev * alpha_t * alpha_next),
@@ -146,8 +160,8 @@ alpha_bar
 # %% [markdown]
 # ## Any number of steps at once
 #
-# By induction: after zero steps $x_0$ stands there with no noise; and if the law of $x_{t-1}$ given $x_0$ is as claimed, one more step makes the law of
-# $x_t$ as claimed, by the chaining rule.
+# By induction: after zero steps $x_0$ stands there with no noise; and if the law of $x_{t-1}$ given $x_0$
+# is as claimed, one more step makes the law of $x_t$ as claimed, by the chaining rule.
 
 
 # %%
@@ -182,7 +196,9 @@ marginal = claim(
     mutants=[
         mutant("root forgotten", mean=alpha_bar_t * x_0),
         mutant("deviation for variance", variance=sqrt(1 - alpha_bar_t)),
-        mutant("α for ᾱ", mean=sqrt(alpha_t) * x_0, variance=1 - alpha_t, seen="D2 lines 43 and 45, as printed"),
+        mutant(
+            "α for ᾱ", mean=sqrt(alpha_t) * x_0, variance=1 - alpha_t, seen="D2 lines 43 and 45, as printed"
+        ),
         mutant("variance of the step before", variance=1 - alpha_bar_prev),
         mutant("variance of one step", variance=beta_t, seen="D2 line 154, β_t = 1 - ᾱ_t"),
     ],
@@ -207,7 +223,11 @@ sample = claim(
         )
     ],
     mutants=[
-        mutant("variance for deviation", value=sqrt(alpha_bar_t) * x_0 + (1 - alpha_bar_t) * eps, seen="labml_nn#152, σ against σ²"),
+        mutant(
+            "variance for deviation",
+            value=sqrt(alpha_bar_t) * x_0 + (1 - alpha_bar_t) * eps,
+            seen="labml_nn#152, σ against σ²",
+        ),
         mutant("root forgotten", value=alpha_bar_t * x_0 + sqrt(1 - alpha_bar_t) * eps),
         mutant("α for ᾱ", value=sqrt(alpha_t) * x_0 + sqrt(1 - alpha_t) * eps, seen="D2 line 43, as printed"),
         mutant("one step early", value=sqrt(alpha_bar_prev) * x_0 + sqrt(1 - alpha_bar_prev) * eps),
@@ -224,8 +244,9 @@ sample
 # %% [markdown]
 # ## Any stretch of steps
 #
-# The same induction, started at $s$ instead of $0$, gives the law of a stretch; and stretches compose: from $r$ to $s$ and from $s$ to $t$ is from $r$ to $t$.
-# Samplers that skip steps, and the conditional laws behind them, need exactly this.
+# The same induction, started at $s$ instead of $0$, gives the law of a stretch; and stretches compose: from
+# $r$ to $s$ and from $s$ to $t$ is from $r$ to $t$. Samplers that skip steps, and the conditional laws
+# behind them, need exactly this.
 
 
 # %%
@@ -255,10 +276,14 @@ def composes(mean, variance):
             name="variance, from s on",
         ),
         equal(
-            after_step(from_r * x_r, 0, factor, 0)[0], stretch(alpha_bar_r, alpha_bar_t)[0] * x_r, "means compose"
+            after_step(from_r * x_r, 0, factor, 0)[0],
+            stretch(alpha_bar_r, alpha_bar_t)[0] * x_r,
+            "means compose",
         ),
         equal(
-            after_step(0, noise_from_r, factor, variance)[1], stretch(alpha_bar_r, alpha_bar_t)[1], "variances compose"
+            after_step(0, noise_from_r, factor, variance)[1],
+            stretch(alpha_bar_r, alpha_bar_t)[1],
+            "variances compose",
         ),
     ]
 
@@ -274,7 +299,11 @@ composition = claim(
     mutants=[
         mutant("difference for quotient", variance=alpha_bar_s - alpha_bar_t),
         mutant("started at zero", mean=sqrt(alpha_bar_t) * x_s, variance=1 - alpha_bar_t),
-        mutant("one step's variance", variance=beta_t, seen="diffusers#2076, a one-step update after skipped steps"),
+        mutant(
+            "one step's variance",
+            variance=beta_t,
+            seen="diffusers#2076, a one-step update after skipped steps",
+        ),
         mutant("root forgotten", mean=alpha_bar_t / alpha_bar_s * x_s),
     ],
     uses=[chain, marginal],
@@ -287,7 +316,8 @@ composition
 # %% [markdown]
 # ## Is the variance kept?
 #
-# Only if it was one to begin with. For data of variance $\sigma^2$ per coordinate the excess over one shrinks by $\bar\alpha_t$ and is never gone before $\bar\alpha_t$ is.
+# Only if it was one to begin with. For data of variance $\sigma^2$ per coordinate the excess over one
+# shrinks by $\bar\alpha_t$ and is never gone before $\bar\alpha_t$ is.
 
 # %%
 variance_kept = claim(
@@ -310,7 +340,8 @@ variance_kept = claim(
     uses=[chain],
     sources=["D3:92", "D4:95"],
     assumes=["the noise is independent of the data"],
-    remark="Images scaled to [-1, 1] have a variance below one: the digits' is about 0.57 per pixel, so the variance grows towards one.",
+    remark="Images scaled to [-1, 1] have a variance below one (the digits' is about 0.57 per pixel): "
+    "it grows towards one.",
 )
 variance_kept
 
@@ -362,8 +393,8 @@ snr = claim(
 snr
 
 # %% [markdown]
-# How fast? The product of the $1 - \beta_s$ is at most one over one plus their sum. So the signal dies exactly as fast as the sum of the $\beta_s$ forces it to:
-# if the sum diverges, nothing is left.
+# How fast? The product of the $1 - \beta_s$ is at most one over one plus their sum. So the signal dies
+# exactly as fast as the sum of the $\beta_s$ forces it to: if the sum diverges, nothing is left.
 
 # %%
 decay = claim(
@@ -372,8 +403,9 @@ decay = claim(
     Holds(alpha_bar_t <= 1 / (1 + beta_sum_t)),
     given=[*NOISE, Eq(beta_sum_t, beta_sum_prev + beta_t)],
     proof=lambda relation: stays_below(
-        relation.rhs,
+        relation,
         lambda previous: alpha_t * previous,
+        sequence=alpha_bar_t,
         start={beta_sum_t: 0},
         first=1,
         previous={beta_sum_t: beta_sum_prev},
@@ -391,16 +423,20 @@ decay = claim(
 decay
 
 # %% [markdown]
-# A schedule whose steps never fall below some $\beta_{\min}$ puts in at least $t\,\beta_{\min}$. The limit is then proved as the textbook defines it: for any tolerance
-# there is a step from which on the signal stays below it. And what is left of the image in $q(x_t \mid x_0)$ is exactly the signal: the squared mean is
-# $\bar\alpha_t \lVert x_0 \rVert^2$, and the variance misses one by $\bar\alpha_t$.
+# A schedule whose steps never fall below some $\beta_{\min}$ puts in at least $t\,\beta_{\min}$. The limit
+# is then proved as the textbook defines it: for any tolerance there is a step from which on the signal
+# stays below it. And what is left of the image in $q(x_t \mid x_0)$ is exactly the signal: the squared mean
+# is $\bar\alpha_t \lVert x_0 \rVert^2$, and the variance misses one by $\bar\alpha_t$.
 
 
 # %%
-def ends_at_the_prior(relation):
-    bound = decay.parts["relation"].rhs.xreplace({beta_sum_t: t * beta_min})
+def ends_at_the_prior(threshold: Expr) -> list[Obligation]:
+    signal = decay.parts["relation"].rhs
+    bound = signal.xreplace({beta_sum_t: t * beta_min})
+    more_noise = (Eq(beta_sum_t, t * beta_min + excess),)
     return [
-        *tends_to_zero(bound, index=t, tolerance=tolerance, threshold=relation.rhs, name="signal"),
+        at_most(signal, bound, "more noise leaves less signal", given=more_noise),
+        *tends_to_zero(bound, index=t, tolerance=tolerance, threshold=threshold, name="signal"),
         equal(sqnorm(marginal.mean), alpha_bar_t * sqnorm(x_0), "squared mean"),
         equal(1 - marginal.variance, alpha_bar_t, "missing variance"),
     ]
@@ -409,24 +445,26 @@ def ends_at_the_prior(relation):
 prior = claim(
     "forward.prior",
     "The forward process forgets the image",
-    Holds(Gt(t, 1 / (beta_min * tolerance), evaluate=False)),
+    Eventually(alpha_bar_t < tolerance, 1 / (beta_min * tolerance)),
     given=[beta_min < 1],
     proof=ends_at_the_prior,
     mutants=[
-        mutant("forgotten at once", relation=Gt(t, 1, evaluate=False)),
-        mutant("after 1/β steps whatever the tolerance", relation=Gt(t, 1 / beta_min, evaluate=False)),
-        mutant("after 1/δ steps whatever the noise", relation=Gt(t, 1 / tolerance, evaluate=False)),
+        mutant("forgotten at once", threshold=Integer(1)),
+        mutant("after 1/β steps whatever the tolerance", threshold=1 / beta_min),
+        mutant("after 1/δ steps whatever the noise", threshold=1 / tolerance),
     ],
+    uses=[decay, marginal],
     sources=["D5:115", "D5:121", "D5:123"],
-    remark="Read: from this step on, the signal is below δ. D5's other limit, t small, is the first step itself.",
+    remark="For any β_s ≥ β_min. D5's other limit, t small, is the first step itself.",
 )
 prior
 
 # %% [markdown]
 # ## Two schedules
 #
-# The paper raises $\beta_t$ linearly. Nichol and Dhariwal choose $\bar\alpha_t$ instead, along a squared cosine, and read $\beta_t$ off the quotients (their code then
-# caps $\beta_t$ at 0.999, since the last one would be 1).
+# The paper raises $\beta_t$ linearly. Nichol and Dhariwal choose $\bar\alpha_t$ instead, along a squared
+# cosine, and read $\beta_t$ off the quotients (their code then caps $\beta_t$ at 0.999, since the last one
+# would be 1).
 
 # %%
 linear_schedule = claim(
@@ -443,7 +481,11 @@ linear_schedule = claim(
     mutants=[
         mutant("counted from zero", value=beta_1 + t / (T - 1) * (beta_T - beta_1)),
         mutant("divided by T", value=beta_1 + (t - 1) / T * (beta_T - beta_1)),
-        mutant("linear in the root", value=(sqrt(beta_1) + (t - 1) / (T - 1) * (sqrt(beta_T) - sqrt(beta_1))) ** 2, seen="the 'scaled_linear' schedule of diffusers"),
+        mutant(
+            "linear in the root",
+            value=(sqrt(beta_1) + (t - 1) / (T - 1) * (sqrt(beta_T) - sqrt(beta_1))) ** 2,
+            seen="the 'scaled_linear' schedule of diffusers",
+        ),
     ],
     sources=["Ho2020 §4", "D3:98", "D3:338"],
     implemented_by=["ddpm_ref.schedule.linear"],
@@ -482,7 +524,10 @@ cosine_schedule = claim(
     mutants=[
         mutant("cosine not squared", value=1 - cosine(t) / cosine(t - 1)),
         mutant("one step late", value=1 - squared_cosine(t + 1) / squared_cosine(t)),
-        mutant("offset not normalised", value=1 - cos((t / T + offset) * pi / 2) ** 2 / cos(((t - 1) / T + offset) * pi / 2) ** 2),
+        mutant(
+            "offset not normalised",
+            value=1 - cos((t / T + offset) * pi / 2) ** 2 / cos(((t - 1) / T + offset) * pi / 2) ** 2,
+        ),
     ],
     sources=["Nichol & Dhariwal 2021 (17)"],
     implemented_by=["ddpm_ref.schedule.cosine"],
@@ -493,5 +538,6 @@ cosine_schedule
 # %% [markdown]
 # ## What this chapter assumed
 #
-# Induction over the natural numbers; that the noise of each step is independent of everything before; and, for the cosine schedule, that the cosine is
-# positive inside $(-\pi/2, \pi/2)$, which is listed as a hypothesis.
+# Induction over the natural numbers; that the noise of each step is independent of everything before; and,
+# for the cosine schedule, that the cosine is positive inside $(-\pi/2, \pi/2)$, which is listed as a
+# hypothesis.

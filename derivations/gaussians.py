@@ -1,12 +1,13 @@
 # %% [markdown]
 # # Gaussians
 #
-# Everything in a diffusion model that can be computed exactly can be computed because Gaussians stay Gaussian: under affine maps,
-# under sums of independent terms, under products of densities, and under chaining one noisy step to the next. This chapter proves
-# those four facts, for isotropic Gaussians on $\mathbb{R}^d$ with $d$ left open; the chapters after it use nothing else.
+# Everything in a diffusion model that can be computed exactly can be computed because Gaussians stay
+# Gaussian: under affine maps, under sums of independent terms, under products of densities, and under
+# chaining one noisy step to the next. This chapter proves those four facts, for isotropic Gaussians on
+# $\mathbb{R}^d$ with $d$ left open; the chapters after it use nothing else.
 #
-# Vectors are written without indices. A formula that is linear in vectors holds coordinate by coordinate; numbers are made of
-# vectors by the norm and the inner product alone.
+# Vectors are written without indices. A formula that is linear in vectors holds coordinate by coordinate;
+# numbers are made of vectors by the norm and the inner product alone.
 
 # %%
 from sympy import Integer, diff, exp, log, pi, sqrt
@@ -40,8 +41,8 @@ from derivations.proof.symbols import (
 # %% [markdown]
 # ## The normaliser
 #
-# The square of the Gaussian integral is an integral over the plane. In polar coordinates the integrand gains a factor $r$, and with
-# it an antiderivative.
+# The square of the Gaussian integral is an integral over the plane. In polar coordinates the integrand
+# gains a factor $r$, and with it an antiderivative.
 
 # %%
 radial = radius * exp(-(radius**2) / 2)
@@ -52,7 +53,8 @@ primitive = -exp(-(radius**2) / 2)
 primitive
 
 # %% [markdown]
-# The antiderivative vanishes at infinity, so the radial integral is minus its value at zero; the angle contributes $2\pi$.
+# The antiderivative vanishes at infinity, so the radial integral is minus its value at zero; the angle
+# contributes $2\pi$.
 
 # %%
 normaliser = claim(
@@ -77,7 +79,8 @@ normaliser
 # %% [markdown]
 # ## The density
 #
-# We work with logarithms of densities: products become sums, and the exponentials disappear from every proof.
+# We work with logarithms of densities: products become sums, and the exponentials disappear from every
+# proof.
 
 
 # %%
@@ -90,8 +93,9 @@ log_normal(x, mu, sigma**2)
 
 
 # %% [markdown]
-# That this is the right normaliser, and that the parameters are what they are called, follows by completing the square: the
-# coefficient of $-\frac{1}{2}\lVert x \rVert^2$ is the inverse variance, the linear term is the mean over the variance, and the integral is one.
+# That this is the right normaliser, and that the parameters are what they are called, follows by completing
+# the square: the coefficient of $-\frac{1}{2}\lVert x \rVert^2$ is the inverse variance, the linear term is
+# the mean over the variance, and the integral is one.
 
 
 # %%
@@ -112,8 +116,14 @@ density = claim(
     definition=True,
     proof=is_a_density,
     mutants=[
-        mutant("variance squared once more", value=log_normal(x, mu, sigma**4), seen="D2 line 142, where Σ is a covariance"),
-        mutant("normaliser of one dimension", value=-log(2 * pi * sigma**2) / 2 - sqnorm(x - mu) / (2 * sigma**2)),
+        mutant(
+            "variance squared once more",
+            value=log_normal(x, mu, sigma**4),
+            seen="D2 line 142, where Σ is a covariance",
+        ),
+        mutant(
+            "normaliser of one dimension", value=-log(2 * pi * sigma**2) / 2 - sqnorm(x - mu) / (2 * sigma**2)
+        ),
         mutant("the factor two forgotten", value=-d / 2 * log(2 * pi * sigma**2) - sqnorm(x - mu) / sigma**2),
         mutant("2π forgotten", value=-d / 2 * log(sigma**2) - sqnorm(x - mu) / (2 * sigma**2)),
     ],
@@ -127,8 +137,9 @@ density
 # %% [markdown]
 # ## Reparameterisation
 #
-# A sample of $\mathcal{N}(\mu, \sigma^2 I)$ is a standard normal one, stretched by $\sigma$ (the standard deviation, not the variance) and moved by $\mu$.
-# By the change-of-variable formula the density at the image, times the stretch of volume $\sigma^d$, is the density at the source.
+# A sample of $\mathcal{N}(\mu, \sigma^2 I)$ is a standard normal one, stretched by $\sigma$ (the standard
+# deviation, not the variance) and moved by $\mu$. By the change-of-variable formula the density at the
+# image, times the stretch of volume $\sigma^d$, is the density at the source.
 
 # %%
 reparameterization = claim(
@@ -143,7 +154,11 @@ reparameterization = claim(
         )
     ],
     mutants=[
-        mutant("variance for deviation", value=mu + sigma**2 * eps, seen="labml_nn#152, How-Diffusion-Models-Work#1"),
+        mutant(
+            "variance for deviation",
+            value=mu + sigma**2 * eps,
+            seen="labml_nn#152, How-Diffusion-Models-Work#1",
+        ),
         mutant("root of the deviation", value=mu + sqrt(sigma) * eps),
         mutant("mean scaled too", value=sigma * (mu + eps)),
     ],
@@ -156,8 +171,9 @@ reparameterization
 # %% [markdown]
 # ## Moments
 #
-# The kernels take expectations of polynomials in standard normals by two rules that know nothing of each other: Isserlis' theorem and Stein's
-# identity. Both must agree with the derivatives at zero of the moment generating function $e^{\ell^2/2}$.
+# The kernels take expectations of polynomials in standard normals by two rules that know nothing of each
+# other: Isserlis' theorem and Stein's identity. Both must agree with the derivatives at zero of the moment
+# generating function $e^{\ell^2/2}$.
 
 # %%
 moment_generator = exp(argument**2 / 2)
@@ -169,7 +185,11 @@ moments = claim(
     proof=lambda value: [
         equal(E(sqnorm(mu + sigma * eps)), value, "second moment in R^d"),
         *(
-            equal(E(z**n), diff(moment_generator, argument, n).subs(argument, 0), f"moment {n} of one coordinate")
+            equal(
+                E(z**n),
+                diff(moment_generator, argument, n).subs(argument, 0),
+                f"moment {n} of one coordinate",
+            )
             for n in range(1, 7)
         ),
     ],
@@ -187,7 +207,8 @@ moments
 # %% [markdown]
 # ## The moment generating function
 #
-# $\log \mathbb{E}\, e^{\langle \lambda, x \rangle}$ is once more the integral of the exponential of a quadratic, so completing the square gives it.
+# $\log \mathbb{E}\, e^{\langle \lambda, x \rangle}$ is once more the integral of the exponential of a
+# quadratic, so completing the square gives it.
 
 
 # %%
@@ -209,7 +230,9 @@ mgf = claim(
     mutants=[
         mutant("one half forgotten", value=inner(frequency, mu) + sigma**2 * sqnorm(frequency)),
         mutant("deviation for variance", value=log_mgf(mu, sigma)),
-        mutant("characteristic function's sign", value=inner(frequency, mu) - sigma**2 * sqnorm(frequency) / 2),
+        mutant(
+            "characteristic function's sign", value=inner(frequency, mu) - sigma**2 * sqnorm(frequency) / 2
+        ),
     ],
     sources=["D2:51"],
     assumes=["Mathlib: mgf_gaussianReal"],
@@ -219,8 +242,9 @@ mgf
 # %% [markdown]
 # ## Sums of independent Gaussians
 #
-# Independence turns the generating function of a sum into a product, and its logarithm into a sum. Means add and **variances** add; deviations do
-# not. This is the step on which the closed form of the forward process rests.
+# Independence turns the generating function of a sum into a product, and its logarithm into a sum. Means
+# add and **variances** add; deviations do not. This is the step on which the closed form of the forward
+# process rests.
 
 # %%
 sums = claim(
@@ -241,7 +265,9 @@ sums = claim(
     ],
     uses=[mgf],
     sources=["D2:55", "D5:83"],
-    assumes=["a generating function that is finite near zero determines its law (Mathlib: gaussianReal_add_gaussianReal_of_indepFun)"],
+    assumes=[
+        "a generating function that is finite near zero determines its law (Mathlib: gaussianReal_add_gaussianReal_of_indepFun)"
+    ],
 )
 sums
 
@@ -274,8 +300,9 @@ affine
 # %% [markdown]
 # ## Products of densities
 #
-# The product of two Gaussian densities in the same variable is a constant times a third. Precisions add; the mean is weighted by precision, that
-# is, by the *other* factor's variance. The constant is a Gaussian too: it says how well the two agree.
+# The product of two Gaussian densities in the same variable is a constant times a third. Precisions add;
+# the mean is weighted by precision, that is, by the *other* factor's variance. The constant is a Gaussian
+# too: it says how well the two agree.
 
 # %%
 product_variance = sigma_1**2 * sigma_2**2 / (sigma_1**2 + sigma_2**2)
@@ -316,8 +343,9 @@ products
 # %% [markdown]
 # ## One noisy step after another
 #
-# If $x_s$ is Gaussian and $x_t$ is $a\,x_s$ plus independent Gaussian noise, then $x_t$ is Gaussian. The forward process is a chain of such steps. The
-# proof integrates $x_s$ out of the joint density; it could as well add the two laws by the claims above.
+# If $x_s$ is Gaussian and $x_t$ is $a\,x_s$ plus independent Gaussian noise, then $x_t$ is Gaussian. The
+# forward process is a chain of such steps. The proof integrates $x_s$ out of the joint density; it could as
+# well add the two laws by the claims above.
 
 
 # %%
@@ -329,7 +357,10 @@ def after_step(mean, variance, factor, noise_variance):
 def integrating_out(mean, variance):
     joint = log_normal(x_t, scale * x_s, sigma_2**2) + log_normal(x_s, mu, sigma_1**2)
     integral = gaussian_integral(joint, x_s, "joint density")
-    return [*integral.obligations, equal(integral.log_value, log_normal(x_t, mean, variance), "integral over the earlier state")]
+    return [
+        *integral.obligations,
+        equal(integral.log_value, log_normal(x_t, mean, variance), "integral over the earlier state"),
+    ]
 
 
 chained_mean, chained_variance = after_step(mu, sigma_1**2, scale, sigma_2**2)

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Parameterisations of the reverse step
 #
-# The reverse step is a Gaussian $p_\theta(x_{t-1} \mid x_t)$ with a mean that a network supplies. The network may predict the mean itself, the image, the noise, or a
-# mixture of the last two; given $x_t$, each determines the others. This chapter proves every conversion with its inverse, turns the bound's terms into squared
-# distances, and finds the weight that separates the bound from the paper's simple objective.
+# The reverse step is a Gaussian $p_\theta(x_{t-1} \mid x_t)$ with a mean that a network supplies. The
+# network may predict the mean itself, the image, the noise, or a mixture of the last two; given $x_t$, each
+# determines the others. This chapter proves every conversion with its inverse, turns the bound's terms into
+# squared distances, and finds the weight that separates the bound from the paper's simple objective.
 
 # %%
 from sympy import Gt, Integer, log, sqrt
@@ -41,11 +42,13 @@ from derivations.proof.symbols import (
 # %% [markdown]
 # ## The divergence between two Gaussians
 #
-# The Kullback-Leibler divergence is the mean of a difference of log-densities. With $x = \mu_1 + \sigma_1 \epsilon$ that difference is a quadratic in $\epsilon$, and its
-# mean follows from the second moment alone.
+# The Kullback-Leibler divergence is the mean of a difference of log-densities. With $x = \mu_1 + \sigma_1
+# \epsilon$ that difference is a quadratic in $\epsilon$, and its mean follows from the second moment alone.
 
 # %%
-log_ratio = log_normal(mu_1 + sigma_1 * eps, mu_1, sigma_1**2) - log_normal(mu_1 + sigma_1 * eps, mu_2, sigma_2**2)
+log_ratio = log_normal(mu_1 + sigma_1 * eps, mu_1, sigma_1**2) - log_normal(
+    mu_1 + sigma_1 * eps, mu_2, sigma_2**2
+)
 log_ratio
 
 # %%
@@ -54,29 +57,35 @@ kl = claim(
     "Divergence between isotropic Gaussians",
     Equation(
         r"D_{\mathrm{KL}}\left(\mathcal{N}(\mu_{1}, \sigma_{1}^{2} I) \,\Vert\, \mathcal{N}(\mu_{2}, \sigma_{2}^{2} I)\right)",
-        d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1) + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
+        d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1)
+        + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
     ),
     proof=lambda value: [equal(E(log_ratio), value, "mean of the difference of log-densities")],
     mutants=[
         mutant(
             "arguments exchanged",
-            value=d / 2 * (log(sigma_1**2 / sigma_2**2) + sigma_2**2 / sigma_1**2 - 1) + sqnorm(mu_1 - mu_2) / (2 * sigma_1**2),
+            value=d / 2 * (log(sigma_1**2 / sigma_2**2) + sigma_2**2 / sigma_1**2 - 1)
+            + sqnorm(mu_1 - mu_2) / (2 * sigma_1**2),
         ),
         mutant(
             "the one forgotten",
-            value=d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2) + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
+            value=d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2)
+            + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
         ),
         mutant(
             "deviations in the logarithm",
-            value=d / 2 * (log(sigma_2 / sigma_1) + sigma_1**2 / sigma_2**2 - 1) + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
+            value=d / 2 * (log(sigma_2 / sigma_1) + sigma_1**2 / sigma_2**2 - 1)
+            + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
         ),
         mutant(
             "dimension forgotten",
-            value=(log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1) / 2 + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
+            value=(log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1) / 2
+            + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
         ),
         mutant(
             "distance not halved",
-            value=d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1) + sqnorm(mu_1 - mu_2) / sigma_2**2,
+            value=d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1)
+            + sqnorm(mu_1 - mu_2) / sigma_2**2,
         ),
     ],
     uses=[moments, reparameterization],
@@ -89,8 +98,9 @@ kl
 # %% [markdown]
 # ## The bound's terms are squared distances
 #
-# Both laws in $L_{t-1}$ are Gaussian, and the reverse variance $\sigma_t^2$ is fixed. So the network enters through one squared distance; the rest is a constant, which is
-# zero exactly when $\sigma_t^2 = \tilde\beta_t$ is chosen.
+# Both laws in $L_{t-1}$ are Gaussian, and the reverse variance $\sigma_t^2$ is fixed. So the network enters
+# through one squared distance; the rest is a constant, which is zero exactly when $\sigma_t^2 =
+# \tilde\beta_t$ is chosen.
 
 # %%
 constant = d / 2 * (log(sigma_t**2 / beta_tilde_t) + beta_tilde_t / sigma_t**2 - 1)
@@ -104,17 +114,27 @@ L_t_minus_1 = claim(
     given=[Gt(beta_tilde_t, 0)],
     proof=lambda value: [
         equal(
-            kl.value.xreplace({mu_1: mu_tilde, sigma_1: sqrt(beta_tilde_t), mu_2: mu_theta, sigma_2: sigma_t}),
+            kl.value.xreplace(
+                {mu_1: mu_tilde, sigma_1: sqrt(beta_tilde_t), mu_2: mu_theta, sigma_2: sigma_t}
+            ),
             value,
             "divergence of the posterior from the reverse step",
         ),
         equal(constant.subs(sigma_t, sqrt(beta_tilde_t)), 0, "no constant if the variances agree"),
     ],
     mutants=[
-        mutant("constant forgotten", value=sqnorm(mu_tilde - mu_theta) / (2 * sigma_t**2), seen="D2 line 126"),
+        mutant(
+            "constant forgotten", value=sqnorm(mu_tilde - mu_theta) / (2 * sigma_t**2), seen="D2 line 126"
+        ),
         mutant("not halved", value=sqnorm(mu_tilde - mu_theta) / sigma_t**2 + constant),
-        mutant("variance squared", value=sqnorm(mu_tilde - mu_theta) / (2 * sigma_t**4) + constant, seen="D2 line 126, 2β_t² with β_t a variance"),
-        mutant("posterior's variance below", value=sqnorm(mu_tilde - mu_theta) / (2 * beta_tilde_t) + constant),
+        mutant(
+            "variance squared",
+            value=sqnorm(mu_tilde - mu_theta) / (2 * sigma_t**4) + constant,
+            seen="D2 line 126, 2β_t² with β_t a variance",
+        ),
+        mutant(
+            "posterior's variance below", value=sqnorm(mu_tilde - mu_theta) / (2 * beta_tilde_t) + constant
+        ),
     ],
     uses=[posterior],
     sources=["Ho2020 (8)", "D2:126", "D3:262"],
@@ -256,8 +276,9 @@ x0_from_mean
 # %% [markdown]
 # ## The velocity
 #
-# Salimans and Ho predict a third mixture, at a right angle to $x_t$: $(x_t, v)$ is $(x_0, \epsilon)$ rotated, so lengths are kept and the inverse is the rotation back. Its
-# weight is finite at both ends of the process, where the other two each lose their footing.
+# Salimans and Ho predict a third mixture, at a right angle to $x_t$: $(x_t, v)$ is $(x_0, \epsilon)$
+# rotated, so lengths are kept and the inverse is the rotation back. Its weight is finite at both ends of
+# the process, where the other two each lose their footing.
 
 # %%
 velocity = claim(
@@ -320,7 +341,9 @@ v_from_x0 = claim(
     "Velocity from image and state",
     Equation(v, (sqrt(alpha_bar_t) * x_t - x_0) / sqrt(1 - alpha_bar_t)),
     given=SCHEDULE,
-    proof=lambda value: [equal(value, velocity.value.xreplace({eps: eps_from_x0.value}), "noise expressed by the image")],
+    proof=lambda value: [
+        equal(value, velocity.value.xreplace({eps: eps_from_x0.value}), "noise expressed by the image")
+    ],
     mutants=[
         mutant("sign", value=(x_0 - sqrt(alpha_bar_t) * x_t) / sqrt(1 - alpha_bar_t)),
         mutant("image scaled for the state", value=(x_t - sqrt(alpha_bar_t) * x_0) / sqrt(1 - alpha_bar_t)),
@@ -337,7 +360,9 @@ v_from_eps = claim(
     "Velocity from noise and state",
     Equation(v, (eps - sqrt(1 - alpha_bar_t) * x_t) / sqrt(alpha_bar_t)),
     given=SCHEDULE,
-    proof=lambda value: [equal(value, velocity.value.xreplace({x_0: x0_from_eps.value}), "image expressed by the noise")],
+    proof=lambda value: [
+        equal(value, velocity.value.xreplace({x_0: x0_from_eps.value}), "image expressed by the noise")
+    ],
     mutants=[
         mutant("sign", value=(eps + sqrt(1 - alpha_bar_t) * x_t) / sqrt(alpha_bar_t)),
         mutant("noise scaled for the state", value=(sqrt(1 - alpha_bar_t) * eps - x_t) / sqrt(alpha_bar_t)),
@@ -351,8 +376,8 @@ v_from_eps
 # %% [markdown]
 # ## The weight between the bound and the simple objective
 #
-# If the network predicts noise, its mean is the posterior mean with its prediction in place of the noise. The $x_t$ cancel, and the squared distance between means is a
-# multiple of the squared error of the noise.
+# If the network predicts noise, its mean is the posterior mean with its prediction in place of the noise.
+# The $x_t$ cancel, and the squared distance between means is a multiple of the squared error of the noise.
 
 # %%
 model_mean = mean_from_eps.value.xreplace({eps: eps_theta})
@@ -379,7 +404,9 @@ weight = claim(
         ),
         mutant("β not squared", value=beta_t / (2 * sigma_t**2 * alpha_t * (1 - alpha_bar_t))),
         mutant("not halved", value=beta_t**2 / (sigma_t**2 * alpha_t * (1 - alpha_bar_t))),
-        mutant("ᾱ_{t-1} in the variance", value=beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - alpha_bar_prev))),
+        mutant(
+            "ᾱ_{t-1} in the variance", value=beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - alpha_bar_prev))
+        ),
         mutant("α forgotten", value=beta_t**2 / (2 * sigma_t**2 * (1 - alpha_bar_t))),
         mutant("set to one", value=Integer(1), seen="D3 line 325; that is L_simple, another objective"),
     ],
@@ -391,7 +418,8 @@ weight = claim(
 weight
 
 # %% [markdown]
-# The other predictions differ from the noise error by a factor that depends on $t$ alone, so training on them is training on the noise with another weight.
+# The other predictions differ from the noise error by a factor that depends on $t$ alone, so training on
+# them is training on the noise with another weight.
 
 # %%
 error_x0 = claim(
@@ -403,7 +431,11 @@ error_x0 = claim(
     ),
     given=SCHEDULE,
     proof=lambda value: [
-        equal(sqnorm(x0_from_eps.value - x0_from_eps.value.xreplace({eps: eps_theta})), value, "both from the same state")
+        equal(
+            sqnorm(x0_from_eps.value - x0_from_eps.value.xreplace({eps: eps_theta})),
+            value,
+            "both from the same state",
+        )
     ],
     mutants=[
         mutant("inverted", value=alpha_bar_t / (1 - alpha_bar_t) * sqnorm(eps - eps_theta)),
@@ -422,7 +454,11 @@ error_v = claim(
     Equation(r"\left\lVert v - v_{\theta} \right\rVert^{2}", sqnorm(eps - eps_theta) / alpha_bar_t),
     given=SCHEDULE,
     proof=lambda value: [
-        equal(sqnorm(v_from_eps.value - v_from_eps.value.xreplace({eps: eps_theta})), value, "both from the same state")
+        equal(
+            sqnorm(v_from_eps.value - v_from_eps.value.xreplace({eps: eps_theta})),
+            value,
+            "both from the same state",
+        )
     ],
     mutants=[
         mutant("multiplied", value=alpha_bar_t * sqnorm(eps - eps_theta)),
@@ -437,7 +473,8 @@ error_v
 # %% [markdown]
 # ## The simple objective
 #
-# The paper drops the weight. Code takes the mean over coordinates where the paper writes the squared norm; the factor $1/d$ is the same for all $t$ and changes no minimum.
+# The paper drops the weight. Code takes the mean over coordinates where the paper writes the squared norm;
+# the factor $1/d$ is the same for all $t$ and changes no minimum.
 
 # %%
 L_simple = claim(

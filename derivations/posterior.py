@@ -1,8 +1,9 @@
 # %% [markdown]
 # # The forward posterior
 #
-# Seen backwards, the forward process is no longer simple: $q(x_{t-1} \mid x_t)$ depends on the data. But once the image $x_0$ is known as well, it is Gaussian
-# again, and its mean and variance have closed forms. They are what the network is trained towards.
+# Seen backwards, the forward process is no longer simple: $q(x_{t-1} \mid x_t)$ depends on the data. But
+# once the image $x_0$ is known as well, it is Gaussian again, and its mean and variance have closed forms.
+# They are what the network is trained towards.
 #
 # Bayes' rule gives it: the step from $t-1$ to $t$, times the law of $x_{t-1}$, over the law of $x_t$.
 
@@ -54,8 +55,8 @@ log_evidence
 # %% [markdown]
 # ## Completing the square
 #
-# As a function of $x_{t-1}$ the sum of the first two is a quadratic. The coefficient of its square is the precision, and the precision is the sum of
-# those of the two factors.
+# As a function of $x_{t-1}$ the sum of the first two is a quadratic. The coefficient of its square is the
+# precision, and the precision is the sum of those of the two factors.
 
 # %%
 quadratic = gaussian_integral(log_step + log_prior, x_prev, "step times prior")
@@ -67,10 +68,17 @@ variance = claim(
     "Variance of the forward posterior",
     Equation(beta_tilde_t, (1 - alpha_bar_prev) / (1 - alpha_bar_t) * beta_t),
     given=AFTER_THE_FIRST_STEP,
-    proof=lambda value: [*quadratic.obligations, equal(value * quadratic.precision, 1, "inverse of the precision")],
+    proof=lambda value: [
+        *quadratic.obligations,
+        equal(value * quadratic.precision, 1, "inverse of the precision"),
+    ],
     mutants=[
         mutant("divided by α_t", value=(1 - alpha_bar_prev) / alpha_t, seen="labml_nn, for eleven months"),
-        mutant("divided by one step's noise", value=(1 - alpha_bar_prev) / (1 - alpha_t) * beta_t, seen="varun-ml/diffusion-models-tutorial#1"),
+        mutant(
+            "divided by one step's noise",
+            value=(1 - alpha_bar_prev) / (1 - alpha_t) * beta_t,
+            seen="varun-ml/diffusion-models-tutorial#1",
+        ),
         mutant(
             "ᾱ padded on the wrong side: ᾱ_{t+1} for ᾱ_{t-1}",
             value=(1 - alpha_bar_next) / (1 - alpha_bar_t) * beta_t,
@@ -78,7 +86,11 @@ variance = claim(
         ),
         mutant("fraction inverted", value=(1 - alpha_bar_t) / (1 - alpha_bar_prev) * beta_t),
         mutant("ᾱ_t for ᾱ_{t-1}", value=beta_t),
-        mutant("a deviation", value=sqrt((1 - alpha_bar_prev) / (1 - alpha_bar_t) * beta_t), seen="D3 line 343, σ_t = β̃_t"),
+        mutant(
+            "a deviation",
+            value=sqrt((1 - alpha_bar_prev) / (1 - alpha_bar_t) * beta_t),
+            seen="D3 line 343, σ_t = β̃_t",
+        ),
     ],
     uses=[density, kernel, marginal],
     sources=["Ho2020 (7)", "D2:107", "D3:248", "D3:343"],
@@ -148,8 +160,8 @@ mean
 # %% [markdown]
 # ## Nothing is left over
 #
-# Matching the square and the linear term fixes the Gaussian. That the constants agree as well, normalisers included, is a separate identity, and it is
-# Bayes' rule itself, for every dimension:
+# Matching the square and the linear term fixes the Gaussian. That the constants agree as well, normalisers
+# included, is a separate identity, and it is Bayes' rule itself, for every dimension:
 
 # %%
 posterior = claim(
@@ -161,7 +173,11 @@ posterior = claim(
         equal(log_step + log_prior - log_evidence, log_normal(x_prev, mean, variance), "Bayes' rule")
     ],
     mutants=[
-        mutant("variance divided by α_t", variance=(1 - alpha_bar_prev) / alpha_t, seen="labml_nn, for eleven months"),
+        mutant(
+            "variance divided by α_t",
+            variance=(1 - alpha_bar_prev) / alpha_t,
+            seen="labml_nn, for eleven months",
+        ),
         mutant("variance of the step", variance=beta_t),
         mutant(
             "√ᾱ_t for √α_t",
@@ -180,7 +196,8 @@ posterior
 # %% [markdown]
 # ## Between zero and β
 #
-# Knowing the image can only reduce the uncertainty about $x_{t-1}$: the posterior variance is below the step's own, and never negative.
+# Knowing the image can only reduce the uncertainty about $x_{t-1}$: the posterior variance is below the
+# step's own, and never negative.
 
 # %%
 not_negative = claim(
@@ -189,7 +206,10 @@ not_negative = claim(
     Holds(Ge(variance.value, 0, evaluate=False)),
     given=SCHEDULE,
     mutants=[
-        mutant("with ᾱ_t - ᾱ_{t-1} upside down", relation=Ge((alpha_bar_t - alpha_bar_prev) / (1 - alpha_bar_t), 0, evaluate=False)),
+        mutant(
+            "with ᾱ_t - ᾱ_{t-1} upside down",
+            relation=Ge((alpha_bar_t - alpha_bar_prev) / (1 - alpha_bar_t), 0, evaluate=False),
+        ),
         mutant("above half the step's", relation=Ge(variance.value, beta_t / 2, evaluate=False)),
     ],
     uses=[variance],
@@ -204,7 +224,10 @@ below_step = claim(
     Holds(Lt(variance.value, beta_t, evaluate=False)),
     given=SCHEDULE,
     mutants=[
-        mutant("fraction inverted", relation=Lt((1 - alpha_bar_t) / (1 - alpha_bar_prev) * beta_t, beta_t, evaluate=False)),
+        mutant(
+            "fraction inverted",
+            relation=Lt((1 - alpha_bar_t) / (1 - alpha_bar_prev) * beta_t, beta_t, evaluate=False),
+        ),
         mutant("below half the step's", relation=Lt(variance.value, beta_t / 2, evaluate=False)),
     ],
     uses=[variance],
@@ -216,8 +239,9 @@ below_step
 # %% [markdown]
 # ## The first step
 #
-# At $t = 1$ the state before is the image itself. The formulas say so: with $\bar\alpha_0 = 1$ the mean is $x_0$ and the variance zero. A table that is padded with
-# $\bar\alpha_1$ instead of $1$ gets both wrong, by little enough that no sample grid shows it.
+# At $t = 1$ the state before is the image itself. The formulas say so: with $\bar\alpha_0 = 1$ the mean is
+# $x_0$ and the variance zero. A table that is padded with $\bar\alpha_1$ instead of $1$ gets both wrong, by
+# little enough that no sample grid shows it.
 
 # %%
 first_step = claim(
@@ -244,20 +268,25 @@ first_step = claim(
 first_step
 
 # %% [markdown]
-# A variance of zero has no logarithm, and a decoder needs a width. The original code therefore uses $\tilde\beta_2$ at $t = 1$, for both fixed variances. It matters
-# for the likelihood's last term only: sampling adds no noise at $t = 1$.
+# A variance of zero has no logarithm, and a decoder needs a width. The original code therefore uses
+# $\tilde\beta_2$ at $t = 1$, for both fixed variances. It matters for the likelihood's last term only:
+# sampling adds no noise at $t = 1$.
 
 
 # %%
 def next_step(expression):
     """The same expression one step later."""
-    return expression.subs({beta_t: 1 - alpha_next, alpha_bar_prev: alpha_bar_t, alpha_bar_t: alpha_bar_next}, simultaneous=True)
+    return expression.subs(
+        {beta_t: 1 - alpha_next, alpha_bar_prev: alpha_bar_t, alpha_bar_t: alpha_bar_next}, simultaneous=True
+    )
 
 
 clipped = claim(
     "posterior.log-variance-clipped",
     "The variance at t = 1",
-    Equation(r"\sigma_{1}^{2} = \tilde{\beta}_{2}", (1 - alpha_bar_t) / (1 - alpha_bar_next) * (1 - alpha_next)),
+    Equation(
+        r"\sigma_{1}^{2} = \tilde{\beta}_{2}", (1 - alpha_bar_t) / (1 - alpha_bar_next) * (1 - alpha_next)
+    ),
     definition=True,
     given=[*SCHEDULE, Eq(alpha_bar_prev, 1), alpha_next < 1, Eq(alpha_bar_next, alpha_bar_t * alpha_next)],
     proof=lambda value: [

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Sampling
 #
-# Ancestral sampling walks the reverse chain: from $x_T \sim \mathcal{N}(0, I)$ draw $x_{T-1}$, and so on down to $x_0$. This chapter proves the line of code that does a step,
-# what happens at the last one, and, for Gaussian data, the exact law of what comes out. The last is how the sampler is tested: with the exact denoiser it is an affine map of
-# its noises, so its law can be read off without drawing a single sample.
+# Ancestral sampling walks the reverse chain: from $x_T \sim \mathcal{N}(0, I)$ draw $x_{T-1}$, and so on
+# down to $x_0$. This chapter proves the line of code that does a step, what happens at the last one, and,
+# for Gaussian data, the exact law of what comes out. The last is how the sampler is tested: with the exact
+# denoiser it is an affine map of its noises, so its law can be read off without drawing a single sample.
 
 # %%
 from sympy import Eq, Integer, diff, log, sqrt
@@ -39,7 +40,8 @@ from derivations.proof.symbols import (
 # %% [markdown]
 # ## One step
 #
-# The reverse step is $\mathcal{N}(\mu_\theta, \sigma_t^2 I)$ with the mean of the noise parameterisation; reparameterised, it is the fourth line of the paper's Algorithm 2.
+# The reverse step is $\mathcal{N}(\mu_\theta, \sigma_t^2 I)$ with the mean of the noise parameterisation;
+# reparameterised, it is the fourth line of the paper's Algorithm 2.
 
 # %%
 model_mean = mean_from_eps.value.xreplace({eps: eps_theta})
@@ -53,7 +55,8 @@ ancestral_step = claim(
     given=SCHEDULE,
     proof=lambda value: [
         equal(
-            log_normal(value, mean_from_eps.value.xreplace({eps: eps_theta}), sigma_t**2) + d * log(diff(value, z)),
+            log_normal(value, mean_from_eps.value.xreplace({eps: eps_theta}), sigma_t**2)
+            + d * log(diff(value, z)),
             log_normal(z, 0 * x_0, Integer(1)),
             "density at the image times stretch of volume",
         )
@@ -64,10 +67,22 @@ ancestral_step = claim(
             value=(x_t - beta_t / sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_t) + sigma_t**2 * z,
             seen="D3 line 343, σ_t = β̃_t; labml_nn#152",
         ),
-        mutant("noise scaled with the mean", value=(x_t - beta_t / sqrt(1 - alpha_bar_t) * eps_theta + sigma_t * z) / sqrt(alpha_t)),
-        mutant("√β for β", value=(x_t - sqrt(beta_t) / sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_t) + sigma_t * z),
-        mutant("noise added", value=(x_t + beta_t / sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_t) + sigma_t * z),
-        mutant("ᾱ for α", value=(x_t - beta_t / sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_bar_t) + sigma_t * z),
+        mutant(
+            "noise scaled with the mean",
+            value=(x_t - beta_t / sqrt(1 - alpha_bar_t) * eps_theta + sigma_t * z) / sqrt(alpha_t),
+        ),
+        mutant(
+            "√β for β",
+            value=(x_t - sqrt(beta_t) / sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_t) + sigma_t * z,
+        ),
+        mutant(
+            "noise added",
+            value=(x_t + beta_t / sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_t) + sigma_t * z,
+        ),
+        mutant(
+            "ᾱ for α",
+            value=(x_t - beta_t / sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_bar_t) + sigma_t * z,
+        ),
     ],
     uses=[reparameterization],
     sources=["Ho2020 Algorithm 2", "D3:305", "D3:342"],
@@ -104,8 +119,9 @@ last_step
 # %% [markdown]
 # ## A case where the truth is known
 #
-# Let each coordinate of the data be Gaussian with mean $m$ and deviation $s$. Then image, noise and state are jointly Gaussian, and the best predictor of the noise is its
-# conditional mean. It is the affine function of $x_t$ that leaves an error of mean zero, uncorrelated with $x_t$.
+# Let each coordinate of the data be Gaussian with mean $m$ and deviation $s$. Then image, noise and state
+# are jointly Gaussian, and the best predictor of the noise is its conditional mean. It is the affine
+# function of $x_t$ that leaves an error of mean zero, uncorrelated with $x_t$.
 
 # %%
 data = data_mean + data_deviation * z
@@ -118,7 +134,9 @@ gaussian_denoiser = claim(
     "The best noise predictor for Gaussian data",
     Equation(
         r"\epsilon^{*}(x_{t})",
-        sqrt(1 - alpha_bar_t) / (alpha_bar_t * data_deviation**2 + 1 - alpha_bar_t) * (x_t - sqrt(alpha_bar_t) * data_mean),
+        sqrt(1 - alpha_bar_t)
+        / (alpha_bar_t * data_deviation**2 + 1 - alpha_bar_t)
+        * (x_t - sqrt(alpha_bar_t) * data_mean),
     ),
     given=SCHEDULE,
     proof=lambda value: [
@@ -128,24 +146,33 @@ gaussian_denoiser = claim(
     mutants=[
         mutant(
             "deviation for variance",
-            value=sqrt(1 - alpha_bar_t) / (alpha_bar_t * data_deviation + 1 - alpha_bar_t) * (x_t - sqrt(alpha_bar_t) * data_mean),
+            value=sqrt(1 - alpha_bar_t)
+            / (alpha_bar_t * data_deviation + 1 - alpha_bar_t)
+            * (x_t - sqrt(alpha_bar_t) * data_mean),
         ),
         mutant(
             "mean not scaled",
-            value=sqrt(1 - alpha_bar_t) / (alpha_bar_t * data_deviation**2 + 1 - alpha_bar_t) * (x_t - data_mean),
+            value=sqrt(1 - alpha_bar_t)
+            / (alpha_bar_t * data_deviation**2 + 1 - alpha_bar_t)
+            * (x_t - data_mean),
         ),
         mutant("as for a single image", value=(x_t - sqrt(alpha_bar_t) * data_mean) / sqrt(1 - alpha_bar_t)),
-        mutant("as for standard normal data", value=sqrt(1 - alpha_bar_t) * (x_t - sqrt(alpha_bar_t) * data_mean)),
+        mutant(
+            "as for standard normal data", value=sqrt(1 - alpha_bar_t) * (x_t - sqrt(alpha_bar_t) * data_mean)
+        ),
     ],
     sources=["Ho2020 §3.2"],
-    assumes=["jointly Gaussian variables that are uncorrelated are independent, so this projection is the conditional mean"],
+    assumes=[
+        "jointly Gaussian variables that are uncorrelated are independent, so this projection is the conditional mean"
+    ],
 )
 gaussian_denoiser
 
 # %% [markdown]
 # ## The law of the reverse chain
 #
-# With that denoiser a reverse step is affine in the state. So if $x_t$ is Gaussian, $x_{t-1}$ is, and mean and variance obey a recursion.
+# With that denoiser a reverse step is affine in the state. So if $x_t$ is Gaussian, $x_{t-1}$ is, and mean
+# and variance obey a recursion.
 
 # %%
 exact_step = ancestral_step.value.xreplace({eps_theta: gaussian_denoiser.value})
@@ -158,12 +185,16 @@ pull = beta_t * sqrt(alpha_bar_t) / (sqrt(alpha_t) * (alpha_bar_t * data_deviati
 reverse_law = claim(
     "sampling.reverse-law",
     "The law of the reverse chain, step by step",
-    Law("p_{\\theta}(x_{t-1})", x_prev, factor * mu_1 + pull * data_mean, factor**2 * sigma_1**2 + sigma_t**2),
+    Law(
+        "p_{\\theta}(x_{t-1})", x_prev, factor * mu_1 + pull * data_mean, factor**2 * sigma_1**2 + sigma_t**2
+    ),
     given=SCHEDULE,
     proof=lambda mean, variance: [
         equal(exact_step.xreplace({x_t: mu_1, z: Integer(0)}), mean, "the affine map at the mean"),
         equal(
-            after_step(0, sigma_1**2, diff(exact_step, x_t), diff(exact_step, z) ** 2)[1], variance, "its slopes, squared"
+            after_step(0, sigma_1**2, diff(exact_step, x_t), diff(exact_step, z) ** 2)[1],
+            variance,
+            "its slopes, squared",
         ),
     ],
     mutants=[
@@ -182,8 +213,9 @@ reverse_law
 # %% [markdown]
 # ## Two variances, each right for one kind of data
 #
-# The paper says that $\sigma_t^2 = \beta_t$ is optimal for standard normal data and $\sigma_t^2 = \tilde\beta_t$ for a single image. Both follow from the recursion: if the law at $t$ is the
-# forward marginal, so is the law at $t - 1$.
+# The paper says that $\sigma_t^2 = \beta_t$ is optimal for standard normal data and $\sigma_t^2 =
+# \tilde\beta_t$ for a single image. Both follow from the recursion: if the law at $t$ is the forward
+# marginal, so is the law at $t - 1$.
 
 # %%
 normal_data = claim(
@@ -216,7 +248,9 @@ single_image = claim(
     given=SCHEDULE,
     proof=lambda value: [
         equal(
-            reverse_law.variance.subs(data_deviation, 0).subs(sigma_1, sqrt(marginal.variance)).subs(sigma_t, sqrt(value)),
+            reverse_law.variance.subs(data_deviation, 0)
+            .subs(sigma_1, sqrt(marginal.variance))
+            .subs(sigma_t, sqrt(value)),
             1 - alpha_bar_prev,
             "the forward variance at t gives that at t - 1",
         )

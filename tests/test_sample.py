@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,9 @@ def other_weights(run: Path) -> None:
     ],
 )
 def test_a_bad_run_is_refused_in_one_line(
-    run: Path, damage: "type[object]", message: str, capsys: pytest.CaptureFixture[str]
+    run: Path, damage: Callable[[Path], None], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damage(run)  # type: ignore[call-arg]
+    damage(run)
     assert sample.main(["--run", str(run)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -163,7 +164,7 @@ def test_the_module_exits_with_the_code_and_without_a_traceback(tmp_path: Path) 
     assert result.stderr.count("\n") == 1
 
 
-# -- checkpoints and pictures -----------------------------------------------------------------------------------
+# -- checkpoints and pictures -----------------------------------------------------------------------------
 
 
 def test_weights_come_back_bit_by_bit(tmp_path: Path) -> None:

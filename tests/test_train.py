@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ddpm_ref import presets, train
+from ddpm_ref import objective, presets, train
 from ddpm_ref.checkpoint import read_run, read_weights
 from ddpm_ref.data import Labelled, Split, digits
 from ddpm_ref.presets import Config, resolve
@@ -42,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# -- a whole run ------------------------------------------------------------------------------------------------
+# -- a whole run ------------------------------------------------------------------------------------------
 
 
 def test_a_run_leaves_its_folder(run: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_run_says_how_good_it_is_in_80_columns(
     assert "\r" not in err  # no bar where nobody watches
 
 
-# -- the recipe -------------------------------------------------------------------------------------------------
+# -- the recipe -------------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:
@@ -153,7 +153,7 @@ def test_the_average_copies_the_first_update_and_then_follows() -> None:
 
 def test_every_step_of_time_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
-    L_simple = train.L_simple
+    L_simple = objective.L_simple
 
     def watched(model: UNet, schedule: Any, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         seen.append(t)
@@ -173,7 +173,7 @@ def test_presets_keep_the_papers_noise_at_the_last_step() -> None:
         assert paper / 10 < last <= paper * 1.01, name
 
 
-# -- interrupted ------------------------------------------------------------------------------------------------
+# -- interrupted ------------------------------------------------------------------------------------------
 
 
 def at_call(n: int, function: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
@@ -194,7 +194,7 @@ def interrupt(*_: object, **__: object) -> None:
 def test_ctrl_c_keeps_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(train, "L_simple", at_call(4, train.L_simple, interrupt))
+    monkeypatch.setattr(train, "L_simple", at_call(4, objective.L_simple, interrupt))
     assert train.main(["--preset", "smoke", "--out", str(tmp_path / "run")]) == 130
     _, err = capsys.readouterr()
     assert "Interrupted while training" in err
@@ -224,7 +224,7 @@ def test_ctrl_c_at_any_stage_leaves_weights(
 def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    L_simple = train.L_simple
+    L_simple = objective.L_simple
 
     def broken(*args: Any) -> Tensor:
         loss: Tensor = L_simple(*args) * torch.nan
@@ -240,7 +240,7 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(
     assert all(tensor.isfinite().all() for tensor in model.values())
 
 
-# -- refused ----------------------------------------------------------------------------------------------------
+# -- refused ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_a_setting_outside_its_domain_is_refused(wrong: dict[str, Any]) -> None:
         resolve("smoke", **wrong)
 
 
-# -- the command line -------------------------------------------------------------------------------------------
+# -- the command line -------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_prints_the_configuration_and_writes_nothing(

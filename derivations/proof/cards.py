@@ -11,7 +11,7 @@ from derivations.proof.claims import Claim, Mutant
 from derivations.proof.dimension import by_coordinates
 from derivations.proof.held import tests_holding
 from derivations.proof.symbols import tex
-from derivations.proof.witness import Undefined, Witness, evaluate, show
+from derivations.proof.witness import UndefinedError, Witness, evaluate, show
 
 
 def card(claim: Claim) -> str:
@@ -52,7 +52,14 @@ def _mutants(claim: Claim) -> list[str]:
     lines = [f'??? note "{len(claim.result.refuted)} of {count} wrong versions refuted"', ""]
     for wrong in claim.mutants:
         seen = f" Seen: {wrong.seen}." if wrong.seen else ""
-        lines += [f"    **{wrong.name}.**{seen}", "", "    $$", f"    {claim.mutant_latex(wrong)}", "    $$", ""]
+        lines += [
+            f"    **{wrong.name}.**{seen}",
+            "",
+            "    $$",
+            f"    {claim.mutant_latex(wrong)}",
+            "    $$",
+            "",
+        ]
         lines += [f"    {comparison(claim, wrong)}", ""]
     return lines
 
@@ -81,7 +88,7 @@ def comparison(claim: Claim, wrong: Mutant) -> str:
 def _value(expression: Basic, at: Witness) -> str | None:
     try:
         return show(evaluate(by_coordinates(expression, at.dimension), at.point))
-    except (Undefined, ValueError):
+    except (UndefinedError, ValueError):
         return None
 
 
@@ -93,9 +100,20 @@ def as_json(claim: Claim) -> dict[str, Any]:
         "title": claim.title,
         "statement": claim.latex,
         "verdict": result.verdict,
-        "kernels": sorted({kernel for decided in result.obligations for kernel, said in decided.outcomes.items() if said == "proved"}),
+        "kernels": sorted(
+            {
+                kernel
+                for decided in result.obligations
+                for kernel, said in decided.outcomes.items()
+                if said == "proved"
+            }
+        ),
         "obligations": [
-            {"note": decided.obligation.note, "statement": decided.obligation.latex, "outcomes": dict(decided.outcomes)}
+            {
+                "note": decided.obligation.note,
+                "statement": decided.obligation.latex,
+                "outcomes": dict(decided.outcomes),
+            }
             for decided in result.obligations
         ],
         "mutants": [

@@ -1,7 +1,7 @@
-"""Certificates: how a statement about integrals, induction, moments or limits comes down to equations and inequalities.
+"""Certificates: how statements about integrals, induction or limits come down to equations and inequalities.
 
-A certificate proposes nothing to believe. It names what must be checked, and the kernels check it; what it rests on besides
-(a theorem of calculus, say) is listed by the claim under `assumes`.
+A certificate proposes nothing to believe. It names what must be checked, and the kernels check it; what it
+rests on besides (a theorem of calculus, say) is listed by the claim under `assumes`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sympy import Expr, Integer, Poly, Symbol, diff, log, pi
+from sympy.core.relational import Relational
 
 from derivations.proof.dimension import by_inner_products, gram
-from derivations.proof.obligations import Obligation, at_most, equal, less
-from derivations.proof.symbols import d, excess, inner, sqnorm, vectors_in
+from derivations.proof.obligations import Obligation, at_most, equal, holds, less
+from derivations.proof.symbols import (
+    d,
+    depends_on_t,
+    excess,
+    inner,
+    one_step_earlier,
+    sqnorm,
+    vectors_in,
+)
+
 
 def induction(
     closed: Expr,
@@ -32,17 +42,24 @@ def induction(
         start: the state at t = 0, put into `closed` for the base case.
         first: the sequence's value at t = 0.
         previous: the state at t in terms of which `closed` is read at t - 1, such as {ᾱ_t: ᾱ_{t-1}}.
+            Anything else in `closed` that depends on t is unknown at t - 1.
         name: what the sequence is, for the notes.
     """
     return [
         equal(closed.subs(start), first, f"{name}: base case t = 0"),
-        equal(closed, recurrence(closed.xreplace(dict(previous))), f"{name}: step from t - 1 to t"),
+        equal(closed, recurrence(_earlier(closed, previous)), f"{name}: step from t - 1 to t"),
     ]
+
+
+def _earlier(closed: Expr, previous: Mapping[Symbol, Expr]) -> Expr:
+    """Read a closed form one step earlier."""
+    unknown = {symbol: one_step_earlier(symbol) for symbol in closed.free_symbols if depends_on_t(symbol)}
+    return closed.xreplace({**unknown, **previous})
 
 
 @dataclass(frozen=True)
 class GaussianIntegral:
-    """log ∫ exp(q(x)) dx over R^d for q(x) = -½ a‖x‖² + ⟨b, x⟩ + c with a > 0, and what must be checked for it."""
+    """log ∫ exp(q(x)) dx over R^d for q(x) = -½ a‖x‖² + ⟨b, x⟩ + c with a > 0, and what it rests on."""
 
     precision: Expr
     shift: Expr
@@ -54,7 +71,8 @@ class GaussianIntegral:
 def gaussian_integral(exponent: Expr, variable: Symbol, note: str) -> GaussianIntegral:
     """Complete the square in `variable` and return the logarithm of the integral of exp(exponent).
 
-    The coefficients are read off as proposals; that they give the exponent back, and that a > 0, are obligations.
+    The coefficients are read off as proposals; that they give the exponent back, and that a > 0, are
+    obligations.
     """
     own = gram(variable, variable)
     others = [other for other in vectors_in(exponent) if other != variable]
@@ -66,6 +84,9 @@ def gaussian_integral(exponent: Expr, variable: Symbol, note: str) -> GaussianIn
     c = exponent - square  # carries no `variable`: checked below
     shift_norm = sqnorm(b) if b != 0 else Integer(0)
     free_of_variable = _without(c, variable)
+    for part in (a, b, free_of_variable):
+        if variable in part.free_symbols:
+            raise ValueError(f"{note}: {exponent} is not a quadratic in {variable}")
     log_value = d / 2 * log(2 * pi / a) + shift_norm / (2 * a) + free_of_variable
     return GaussianIntegral(
         a,
@@ -92,7 +113,7 @@ def _without(expression: Expr, variable: Symbol) -> Expr:
 
 
 def same_density(log_product: Expr, log_constant: Expr, log_density: Expr, note: str) -> Obligation:
-    """product = constant × density, as an equation between logarithms that includes the normalisers."""
+    """Product = constant × density, as an equation between logarithms that includes the normalisers."""
     return equal(log_product, log_constant + log_density, note)
 
 
@@ -102,23 +123,30 @@ def antiderivative(primitive: Expr, integrand: Expr, variable: Symbol, note: str
 
 
 def stays_below(
-    bound: Expr,
+    relation: Relational,
     recurrence: Callable[[Expr], Expr],
     *,
+    sequence: Expr,
     start: Mapping[Symbol, object],
     first: object,
     previous: Mapping[Symbol, Expr],
     name: str,
 ) -> list[Obligation]:
-    """A sequence whose recurrence is increasing stays below `bound` at every t: induction with <= for =."""
+    """`sequence <= bound` at every t, if the recurrence is increasing: induction with <= for =."""
+    bound, before = relation.rhs, recurrence(_earlier(relation.rhs, previous))
     return [
-        at_most(first, bound.subs(start), f"{name}: base case t = 0"),
-        at_most(recurrence(bound.xreplace(dict(previous))), bound, f"{name}: step from t - 1 to t"),
+        equal(relation.lhs, sequence, f"{name}: what is bounded"),
+        holds(relation.func(first, bound.subs(start), evaluate=False), f"{name}: base case t = 0"),
+        holds(relation.func(before, bound, evaluate=False), f"{name}: step from t - 1 to t"),
     ]
 
 
-def tends_to_zero(bound: Expr, *, index: Symbol, tolerance: Symbol, threshold: Expr, name: str) -> list[Obligation]:
-    """0 <= bound, and bound < tolerance at every index = threshold(tolerance) + excess: the ε-N definition of a limit."""
+def tends_to_zero(
+    bound: Expr, *, index: Symbol, tolerance: Symbol, threshold: Expr, name: str
+) -> list[Obligation]:
+    """0 <= bound, and bound < tolerance whenever index >= threshold(tolerance): the definition of a limit."""
+    if bound.has(tolerance, excess) or threshold.has(index, excess):
+        raise ValueError(f"{name}: the bound may not depend on the tolerance, nor the threshold on the index")
     late = bound.xreplace({index: threshold + excess})
     return [
         at_most(0, bound, f"{name}: not negative"),

@@ -1,28 +1,29 @@
 """Claims: what a chapter states, and how a claim is decided.
 
-A claim has a permanent id, a statement, hypotheses, a proof that turns *any* version of its statement into obligations, and mutants:
-plausible wrong versions. The same proof is run on the claim and on each mutant. The claim must come through both kernels; every
-mutant must fall, at an exact point. A proof that some wrong version survives says nothing, and fails.
+A claim has a permanent id, a statement, hypotheses, a proof that turns *any* version of its statement into
+obligations, and mutants: plausible wrong versions. The same proof is run on the claim and on each mutant.
+The claim must come through both kernels; every mutant must fall, at an exact point. A proof that some wrong
+version survives says nothing, and fails.
 
 Verdicts are computed here and nowhere typed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from time import perf_counter
 from typing import Literal, Protocol
 
-from sympy import Basic, Expr, Symbol, sympify
+from sympy import Basic, Eq, Expr, Integer, PolynomialError, sympify
 from sympy.core.relational import Relational
 
 from derivations.proof import normal_form, witness, z3_kernel
-from derivations.proof.obligations import Obligation, holds, well_posed
+from derivations.proof.obligations import Obligation, check_readable, holds, well_posed
 from derivations.proof.symbols import tex
-from derivations.proof.witness import Witness
+from derivations.proof.witness import POINTS_TRIED, Witness
 
 Verdict = Literal["proved", "definition", "failed"]
 Parts = Mapping[str, Basic]
@@ -79,9 +80,8 @@ class Law:
         variance = tex(parts["variance"])
         if parts["variance"].is_Add:
             variance = rf"\left({variance}\right)"
-        return (
-            rf"{self.left} = \mathcal{{N}}\left({tex(self.variable)};\; {tex(parts['mean'])},\; {variance}\, I\right)"
-        )
+        law = rf"\mathcal{{N}}\left({tex(self.variable)};\; {tex(parts['mean'])},\; {variance}\, I\right)"
+        return f"{self.left} = {law}"
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,23 @@ class Holds:
     def latex(self, parts: Parts) -> str:
         """Print the relation."""
         return tex(parts["relation"])
+
+
+@dataclass(frozen=True)
+class Eventually:
+    """`relation` at every t from `threshold` on; the part is `threshold`."""
+
+    relation: Relational
+    threshold: Expr
+
+    @property
+    def parts(self) -> Parts:
+        """The step from which on the relation holds."""
+        return {"threshold": sympify(self.threshold)}
+
+    def latex(self, parts: Parts) -> str:
+        """Print the relation and from where on it holds."""
+        return rf"{tex(self.relation)} \quad \text{{for every }} t \geq {tex(parts['threshold'])}"
 
 
 @dataclass(frozen=True)
@@ -195,15 +212,19 @@ class Claim:
 
     @property
     def uses(self) -> tuple[str, ...]:
-        """The claims that this one's proof rests on: those declared and those whose expressions the proof read."""
-        self.result  # noqa: B018 - running the proof records what it reads
+        """The claims that this proof rests on: those declared and those whose expressions it read."""
+        self.result
         declared = [used.id for used in self.uses_declared]
         return tuple(dict.fromkeys([*declared, *sorted(self._met - {self.id})]))
 
     @cached_property
     def result(self) -> Result:
         """Decide the claim, once."""
-        return _decide(self)
+        began = perf_counter()
+        try:
+            return _decide(self)
+        except (ValueError, TypeError, PolynomialError) as error:
+            return Result("failed", (), {}, (f"cannot be decided: {error}",), perf_counter() - began)
 
     @property
     def verdict(self) -> Verdict:
@@ -253,15 +274,18 @@ def claim(
         proof: maps the statement's parts to obligations; for a relation, by default, the relation itself.
         given: hypotheses besides the symbols' own domains. `symbol == expression` defines a symbol.
         mutants: wrong versions, at least two.
-        definition: true if the statement is chosen rather than derived; its proof then shows that it does what it is for.
+        definition: true if the statement is chosen rather than derived; its proof then shows that it does
+            what it is for.
         uses: claims relied on besides those whose expressions the proof reads.
         sources: "D2:107" for a line of a source document, or "Ho2020 (7)" for the paper.
         implemented_by: dotted names in ddpm_ref.
         assumes: theorems that the proof rests on and that nothing here checks.
         remark: a sentence for the page: when it matters, what is often confused.
     """
-    if id in _registry and _registry[id].statement.parts != statement.parts:
-        raise ValueError(f"claim id {id!r} is taken by {_registry[id].title!r}")
+    if id in _registry:  # the same claim again, if a notebook runs its cell again
+        taken = _registry[id]
+        if (taken.title, taken.statement, taken.given) != (title, statement, tuple(given)):
+            raise ValueError(f"claim id {id!r} is taken by {taken.title!r}")
     if proof is None:
         if not isinstance(statement, Holds):
             raise ValueError(f"{id}: only a relation proves itself; give a proof")
@@ -269,7 +293,9 @@ def claim(
     for wrong in mutants:
         unknown = set(wrong.parts) - set(statement.parts)
         if unknown:
-            raise ValueError(f"{id}: mutant {wrong.name!r} changes {sorted(unknown)}; parts are {sorted(statement.parts)}")
+            raise ValueError(
+                f"{id}: mutant {wrong.name!r} changes {sorted(unknown)}; parts are {sorted(statement.parts)}"
+            )
     names = [wrong.name for wrong in mutants]
     if len(set(names)) != len(names):
         raise ValueError(f"{id}: two mutants share a name")
@@ -302,14 +328,14 @@ def registered() -> Iterator[Claim]:
 
 def _decide(claim: Claim) -> Result:
     began = perf_counter()
-    problems: list[str] = []
+    problems = _undefined("statement", _expressions(claim.statement.parts.values()), claim.given)
     obligations = claim.obligations()
     if not obligations:
         problems.append("the proof is empty")
     decided = []
     for obligation in obligations:
         problems += _ill_posed(obligation)
-        outcomes = {
+        outcomes: dict[str, str] = {
             normal_form.NAME: normal_form.decide(obligation),
             z3_kernel.NAME: z3_kernel.decide(obligation),
         }
@@ -322,13 +348,15 @@ def _decide(claim: Claim) -> Result:
             )
         elif (found := witness.refute(obligation, tries=SPOT_CHECKS)) is not None:
             problems.append(f"{obligation.note}: both kernels prove it, yet it fails: {found.describe()}")
+    proved = {decision.obligation for decision in decided if decision.proved}
+    problems += [f"the proof does not depend on the statement's {part}" for part in _unread(claim, proved)]
     refuted: dict[str, Witness] = {}
     for wrong in claim.mutants:
-        found = _refute(claim, wrong)
-        if isinstance(found, str):
-            problems.append(f"mutant {wrong.name!r}: {found}")
+        fall = _refute(claim, wrong, proved)
+        if isinstance(fall, str):
+            problems.append(f"mutant {wrong.name!r}: {fall}")
         else:
-            refuted[wrong.name] = found
+            refuted[wrong.name] = fall
     if len(claim.mutants) < MUTANTS_NEEDED:
         problems.append(f"{len(claim.mutants)} mutants; {MUTANTS_NEEDED} are needed")
     verdict: Verdict = "failed" if problems else "definition" if claim.kind == "definition" else "proved"
@@ -338,27 +366,63 @@ def _decide(claim: Claim) -> Result:
 def _ill_posed(obligation: Obligation) -> list[str]:
     """Hypotheses that cannot hold together, and parts of the formula that may mean nothing."""
     problems = []
-    symbols: set[Symbol] = obligation.left.free_symbols | obligation.right.free_symbols
     satisfiable = z3_kernel.is_satisfiable(obligation.given)
     if satisfiable != "yes":
         problems.append(f"{obligation.note}: vacuous: can the hypotheses hold together? {satisfiable}")
     if not any(True for _ in islice(witness.points(obligation, 1), 1)):
-        problems.append(f"{obligation.note}: vacuous: no rational point satisfies the hypotheses on {sorted(map(str, symbols))}")
-    for side in (obligation.left, obligation.right):
-        for part, need in well_posed(side):
-            if z3_kernel.is_always(part, need, obligation.given) != "proved":
-                problems.append(f"{obligation.note}: {part} is not shown to be {need}")
-    return problems
+        problems.append(f"{obligation.note}: vacuous: no rational point found that satisfies the hypotheses")
+    return problems + _undefined(obligation.note, (obligation.left, obligation.right), obligation.given)
 
 
-def _refute(claim: Claim, wrong: Mutant) -> Witness | str:
-    """Find an exact point at which a mutant's obligations fail, and make sure that no kernel proves what fails there."""
+def _undefined(note: str, expressions: Iterable[Expr], given: Sequence[Relational]) -> list[str]:
+    """Denominators, roots and logarithms that the hypotheses do not show to mean something."""
+    needs = []
+    for expression in expressions:
+        check_readable(expression, note)
+        needs += well_posed(expression)
+    return [
+        f"{note}: {part} is not shown to be {need}"
+        for part, need in dict.fromkeys(needs)
+        if z3_kernel.is_always(part, need, given) != "proved"
+    ]
+
+
+def _expressions(parts: Iterable[Basic]) -> list[Expr]:
+    return [side for part in parts for side in (part.args if isinstance(part, Relational) else (part,))]
+
+
+def _unread(claim: Claim, proved: Collection[Obligation]) -> list[str]:
+    """The parts of a statement that can be changed without any obligation failing at some point."""
+    changes: list[tuple[str, str, Basic]] = []
+    for name, part in claim.statement.parts.items():
+        if isinstance(part, Eq):
+            changes.append((name, name, part.func(part.lhs, part.rhs + 1, evaluate=False)))
+        elif isinstance(part, Relational):
+            changes.append((name, f"{name} ({part.rel_op})", part.func(part.rhs, part.lhs, evaluate=False)))
+        else:
+            changes.append((name, name, 2 * part if part != 0 else Integer(1)))
+    return [
+        shown
+        for name, shown, changed in changes
+        if not any(
+            witness.refute(obligation)
+            for obligation in claim.obligations(**{name: changed})
+            if obligation not in proved
+        )
+    ]
+
+
+def _refute(claim: Claim, wrong: Mutant, proved: Collection[Obligation]) -> Witness | str:
+    """Find a point at which one of a mutant's obligations fails; no kernel may prove what fails there."""
     for obligation in claim.obligations(**wrong.parts):
-        found = witness.refute(obligation)
-        if found is None:
-            continue
-        for kernel in (normal_form, z3_kernel):
-            if kernel.decide(obligation) == "proved":
-                return f"{kernel.NAME} proves {obligation.note!r}, which fails: {found.describe()}"
-        return found
+        if obligation in proved:
+            continue  # shared with the claim itself
+        outcomes = {kernel.NAME: kernel.decide(obligation) for kernel in (normal_form, z3_kernel)}
+        accepted = [kernel for kernel, outcome in outcomes.items() if outcome == "proved"]
+        tries = SPOT_CHECKS if len(accepted) == len(KERNELS) else POINTS_TRIED
+        found = witness.refute(obligation, tries=tries)
+        if found and accepted:
+            return f"{' and '.join(accepted)} prove {obligation.note!r}, which fails: {found.describe()}"
+        if found:
+            return found
     return "not refuted: no point was found at which any of its obligations fails"

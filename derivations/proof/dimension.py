@@ -1,12 +1,14 @@
 """Two readings of a formula about vectors, so that one proof covers every dimension d.
 
-*Inner products*: ⟨u, v⟩ is bilinear and symmetric, so a formula becomes a polynomial in free symbols, one for each pair of
-vectors; if it holds for free symbols it holds in every R^d. The rational kernel reads formulas this way.
+*Inner products*: ⟨u, v⟩ is bilinear and symmetric, so a formula becomes a polynomial in free symbols, one
+for each pair of vectors; if it holds for free symbols it holds in every R^d. The rational kernel reads
+formulas this way.
 
-*Coordinates*: a formula made of `sqnorm`, `inner`, coordinate-wise equations and multiples of d is a sum over coordinates of
-one and the same function g plus a constant c that carries no coordinate. If it vanishes for d = 1 and for d = 2 then
-g(u) + c₁ = 0 and g(u) + g(w) + c₂ = 0 for all u, w, so g is constant and the formula, being affine in d, vanishes for every d.
-z3 and the witnesses read formulas this way.
+*Coordinates*: an equation of degree one in d, norms and inner products is f(u₁) + Σᵢ g(uᵢ) = 0: what each
+coordinate uᵢ adds, and what stands there besides (bare vectors are read at the first coordinate). d = 1
+says f(u₁) + g(u₁) = 0, and d = 2 then says g(u₂) = 0 for every u₂, so that a third coordinate adds nothing
+and the equation holds for every d. Products of norms, d in a denominator or a logarithm, and inequalities
+are not of that form, and an `Obligation` refuses them. z3 and the witnesses read formulas this way.
 
 The two also take expectations by different rules: Isserlis' theorem here, Stein's identity there.
 """
@@ -37,14 +39,18 @@ def gram(first: Symbol, second: Symbol) -> Symbol:
 
 
 def by_inner_products(expression: Expr) -> Expr:
-    """Write norms and inner products through free symbols, one for each pair of vectors, and take expectations."""
+    """Write norms and inner products through free symbols, one for each pair of vectors; take expectations."""
     if isinstance(expression, E):
         return _isserlis(by_inner_products(expression.args[0]))
     if isinstance(expression, sqnorm | inner):
         left = linear_coefficients(expression.args[0])
         right = linear_coefficients(expression.args[-1])
         return sum(
-            (a * b * gram(*sorted((u, w), key=lambda s: s.name)) for u, a in left.items() for w, b in right.items()),
+            (
+                a * b * gram(*sorted((u, w), key=lambda s: s.name))
+                for u, a in left.items()
+                for w, b in right.items()
+            ),
             Integer(0),
         )
     if not expression.args:
@@ -53,11 +59,12 @@ def by_inner_products(expression: Expr) -> Expr:
 
 
 def _isserlis(polynomial: Expr) -> Expr:
-    """Take E over every standard normal: E‖z‖² = d, E⟨z, u⟩ = 0, E z^{2k} = (2k-1)!! for a coordinate, independence across."""
+    """Take E over every standard normal: E‖z‖² = d, E⟨z, u⟩ = 0, and E z^{2k} = (2k-1)!! for a coordinate."""
     grams = {
         symbol
         for symbol in polynomial.free_symbols
-        if symbol.name.startswith("<") and any(n.name in symbol.name[1:-1].split(",") for n in STANDARD_NORMALS)
+        if symbol.name.startswith("<")
+        and any(n.name in symbol.name[1:-1].split(",") for n in STANDARD_NORMALS)
     }
     coordinates = polynomial.free_symbols & STANDARD_NORMALS
     if not grams and not coordinates:
@@ -100,7 +107,7 @@ def coordinate(vector: Symbol, index: int) -> Symbol:
 
 
 def by_coordinates(expression: Expr, dimension: int) -> Expr:
-    """Write a formula out in R^dimension; a bare vector, which stands for each of its coordinates, becomes the first one."""
+    """Write a formula out in R^dimension; a bare vector stands for each coordinate and becomes the first."""
     if isinstance(expression, E):
         return _stein(by_coordinates(expression.args[0], dimension))
     if isinstance(expression, sqnorm | inner):
@@ -121,7 +128,7 @@ def by_coordinates(expression: Expr, dimension: int) -> Expr:
 
 
 def _stein(polynomial: Expr) -> Expr:
-    """Take E over every standard normal coordinate by Stein's identity E[z f(z)] = E[f'(z)], down to constants."""
+    """Take E over every standard normal coordinate by Stein's identity E[z f(z)] = E[f'(z)]."""
     for normal in sorted(polynomial.free_symbols & STANDARD_NORMALS, key=lambda s: s.name):
         polynomial = _stein_in(Poly(expand(polynomial), normal), normal)
     return polynomial

@@ -1,4 +1,4 @@
-"""Which tests hold which claims: read from the sources of `tests/`, where a test names its claims in `@holds("id")`."""
+"""Which tests hold which claims: read from `tests/`, where a test names its claims in `@holds("id")`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TESTS = Path(__file__).parents[2] / "tests"
 
 
 def tests_holding(claim_id: str) -> list[str]:
-    """Return the pytest node ids that compare code with a claim, none if the tests are not beside the package."""
+    """Return the pytest node ids that compare code with a claim; none if the tests are not at hand."""
     return _table().get(claim_id, [])
 
 
@@ -22,9 +22,16 @@ def _table() -> dict[str, list[str]]:
             if not isinstance(node, ast.FunctionDef):
                 continue
             for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) in ("holds", "pytest.mark.holds"):
+                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) in (
+                    "holds",
+                    "pytest.mark.holds",
+                ):
                     for argument in decorator.args:
                         if isinstance(argument, ast.Constant):
-                            test = node.name if node.name.startswith("test_") else f"test_code_computes_the_claim[{node.name}]"
+                            test = (
+                                node.name
+                                if node.name.startswith("test_")
+                                else f"test_code_computes_the_claim[{node.name}]"
+                            )
                             table.setdefault(str(argument.value), []).append(f"tests/{path.name}::{test}")
     return table

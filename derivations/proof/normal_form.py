@@ -1,16 +1,17 @@
 """First kernel: rational normal form.
 
-An equation is read through inner products, equations among its hypotheses are substituted, and everything that is not rational
-becomes a generator: √r with the relation s² = r, log f split over the irreducible factors of f, any other function of a
-normalised argument. What is left is a quotient of polynomials; the numerator, reduced by the relations, is zero or it is not.
-Nothing here simplifies, guesses or evaluates numerically.
+An equation is read through inner products, equations among its hypotheses are substituted, and everything
+that is not rational becomes a generator: √r with the relation s² = r, log f split over the irreducible
+factors of f, any other function of a normalised argument. What is left is a quotient of polynomials; the
+numerator, reduced by the relations, is zero or it is not. Nothing here simplifies, guesses or evaluates
+numerically.
 
-Sound because replacing a number by an indeterminate can lose equations but not invent them. A numerator that is not zero
-refutes nothing by itself; `witness` does that.
+Sound because replacing a number by an indeterminate can lose equations but not invent them. A numerator that
+is not zero refutes nothing by itself; `witness` does that.
 
-An inequality is decided by a positivity certificate (Pólya's substitution): each symbol is written through nonnegative ones
-(0 < u < 1 as w/(1 + w), u <= 1 as 1/(1 + w)); if the difference then is a quotient of polynomials without negative
-coefficients it cannot be negative.
+An inequality is decided by a positivity certificate (Pólya's substitution): each symbol is written through
+nonnegative ones (0 < u < 1 as w/(1 + w), u <= 1 as 1/(1 + w)); if the difference then is a quotient of
+polynomials without negative coefficients it cannot be negative.
 """
 
 from __future__ import annotations
@@ -18,7 +19,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from sympy import Dummy, Eq, Expr, Gt, Integer, Lt, Poly, Rational, Symbol, cancel, factor_list, fraction, log, pi, together
+from sympy import (
+    Dummy,
+    Eq,
+    Expr,
+    Gt,
+    Integer,
+    Lt,
+    Poly,
+    Rational,
+    Symbol,
+    cancel,
+    factor_list,
+    fraction,
+    log,
+    pi,
+    together,
+)
 from sympy.core.relational import Relational
 
 from derivations.proof.dimension import by_inner_products
@@ -40,7 +57,9 @@ def decide(obligation: Obligation) -> Outcome:
 
 def substitute(expression: Expr, given: Sequence[Relational]) -> Expr:
     """Eliminate the symbols that hypotheses of the form symbol = expression define."""
-    definitions: Mapping[Symbol, Expr] = {h.lhs: h.rhs for h in given if isinstance(h, Eq) and h.lhs.is_Symbol}
+    definitions: Mapping[Symbol, Expr] = {
+        h.lhs: h.rhs for h in given if isinstance(h, Eq) and h.lhs.is_Symbol
+    }
     for _ in range(len(definitions) + 1):
         rewritten = expression.xreplace(definitions)
         if rewritten == expression:
@@ -53,7 +72,7 @@ def vanishes(expression: Expr) -> bool:
     """Tell whether an expression is zero as a rational function of its generators."""
     generators = _Generators()
     numerator = fraction(together(generators.replace(expression)))[0]
-    return generators.reduce(numerator) == 0
+    return bool(generators.reduce(numerator)[0] == 0)
 
 
 class _Generators:
@@ -73,7 +92,9 @@ class _Generators:
                 return self._root(self.replace(node.base)) ** node.exp.p
             return self._function(node.func(*map(self.replace, node.args)))
         if node.is_Function:
-            return self._function(node.func(*(cancel(together(self.replace(argument))) for argument in node.args)))
+            return self._function(
+                node.func(*(cancel(together(self.replace(argument))) for argument in node.args))
+            )
         if not node.args:
             return node
         return node.func(*map(self.replace, node.args))
@@ -88,8 +109,9 @@ class _Generators:
     def _log(self, argument: Expr) -> Expr:
         """Split log f into multiples of log|g| for irreducible g; right whenever f > 0."""
         total: Expr = Integer(0)
-        for part, sign in zip(fraction(together(argument)), (1, -1), strict=True):
-            content, factors = factor_list(self.reduce(part))
+        above, below = (self.reduce(part) for part in fraction(together(argument)))
+        for part, sign in ((above[0], 1), (above[1], -1), (below[0], -1), (below[1], 1)):
+            content, factors = factor_list(part)
             for prime, power in Rational(content).factors().items():
                 if prime not in (-1, 1):
                     total += sign * power * self._function(log(Integer(prime)))
@@ -102,21 +124,22 @@ class _Generators:
                     total += sign * power * self._function(log(factor if leading > 0 else -factor))
         return total
 
-    def reduce(self, polynomial: Expr) -> Expr:
-        """Lower every power of a root below two, innermost roots last; multiplied by what clears denominators."""
+    def reduce(self, polynomial: Expr) -> tuple[Expr, Expr]:
+        """Lower every power of a root below two, innermost roots last; return numerator and denominator."""
+        denominator: Expr = Integer(1)
         for radicand, root in reversed(self.roots.items()):
             if not polynomial.has(root):
                 continue
             reduced: Expr = Integer(0)
             for (power,), coefficient in Poly(polynomial, root).terms():
                 reduced += coefficient * radicand ** (power // 2) * root ** (power % 2)
-            polynomial = fraction(together(reduced))[0]
-        symbols = sorted(polynomial.free_symbols, key=str)
-        return Poly(polynomial, *symbols).as_expr() if symbols else polynomial
+            polynomial, cleared = fraction(together(reduced))
+            denominator *= cleared
+        return polynomial.expand(), denominator
 
 
 def is_positive(expression: Expr, given: Sequence[Relational], *, strict: bool) -> bool:
-    """Certify expression >= 0 (> 0 if strict) for all symbols in their domains and within the bounds `given` puts on them."""
+    """Certify expression >= 0 (> 0 if strict) for all symbols in their domains and below the bounds given."""
     substitution: dict[Symbol, Expr] = {}
     positive: set[Symbol] = set()  # the nonnegative parameters that cannot be zero
     for symbol in sorted(expression.free_symbols, key=str):
@@ -140,8 +163,10 @@ def is_positive(expression: Expr, given: Sequence[Relational], *, strict: bool) 
     numerator, denominator = fraction(cancel(together(generators.replace(expression.xreplace(substitution)))))
     if generators.roots or generators.functions:
         return False
-    return _has_sign(numerator, positive, strict) and _has_sign(denominator, positive, True) or (
-        _has_sign(-numerator, positive, strict) and _has_sign(-denominator, positive, True)
+    return (
+        (_has_sign(numerator, positive, strict)
+        and _has_sign(denominator, positive, True))
+        or (_has_sign(-numerator, positive, strict) and _has_sign(-denominator, positive, True))
     )
 
 
@@ -162,9 +187,10 @@ def _has_sign(polynomial: Expr, positive: set[Symbol], strict: bool) -> bool:
     for powers, coefficient in Poly(polynomial, *symbols).terms():
         if not coefficient.is_number or coefficient < 0:
             return False
-        if any(power % 2 and not symbol.is_nonnegative for power, symbol in zip(powers, symbols, strict=True)):
+        if any(
+            power % 2 and not symbol.is_nonnegative for power, symbol in zip(powers, symbols, strict=True)
+        ):
             return False
         used = {symbol for power, symbol in zip(powers, symbols, strict=True) if power}
         somewhere_positive |= coefficient > 0 and used <= positive
     return somewhere_positive if strict else True
-

@@ -1,17 +1,19 @@
 """What a proof comes down to: equations and inequalities between expressions, under hypotheses.
 
-A chapter states a claim and hands over obligations; kernels decide them. An obligation is for every value of its symbols
-that satisfies the hypotheses, and for every dimension d.
+A chapter states a claim and hands over obligations; kernels decide them. An obligation is for every value of
+its symbols that satisfies the hypotheses, and for every dimension d.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sympy import Eq, Expr, Float, Ge, Gt, Le, Lt, S, log, sympify
+from sympy import Eq, Expr, Float, Ge, Gt, Le, Lt, cos, exp, log, pi, sin, sympify
 from sympy.core.relational import Relational
 
-from derivations.proof.symbols import VECTORS, E, d, inner, sqnorm, tex
+from derivations.proof.symbols import TEX, VECTORS, E, d, inner, sqnorm, tex
+
+FUNCTIONS = (log, exp, cos, sin, sqnorm, inner, E)
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,23 @@ class Obligation:
         if self.relation not in {"==", "<=", "<"}:
             raise ValueError(f"relation must be '==', '<=' or '<'; got {self.relation!r}")
         for side in (self.left, self.right):
-            if side.has(S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity):
-                raise ValueError(f"{self.note}: {side} is not a finite expression")
-            if side.atoms(Float):
-                raise ValueError(f"{self.note}: {side} holds a floating-point number; write a Rational")
+            check_readable(side, self.note)
+            if _degree(side, self.note) > (1 if self.relation == "==" else 0):
+                raise ValueError(
+                    f"{self.note}: {side} is no multiple of d and of norms; d = 1 and d = 2 do not decide it"
+                )
+        for hypothesis in self.given:
+            if not isinstance(hypothesis, Eq | Le | Lt | Ge | Gt):
+                raise TypeError(f"{self.note}: a hypothesis is an equation or an inequality; got {hypothesis}")
+            for side in hypothesis.args:
+                check_readable(side, self.note)
+                if _speaks_of_vectors(side):
+                    raise ValueError(f"{self.note}: a hypothesis may not mention vectors or d; got {hypothesis}")
 
     @property
     def dimensions(self) -> tuple[int, ...]:
         """The dimensions that decide it for every d (see `dimension`): one for scalars, else one and two."""
-        speaks_of_vectors = any(
-            side.free_symbols & (VECTORS | {d}) or side.has(sqnorm, inner, E) for side in (self.left, self.right)
-        )
-        return (1, 2) if speaks_of_vectors else (1,)
+        return (1, 2) if any(map(_speaks_of_vectors, (self.left, self.right))) else (1,)
 
     @property
     def latex(self) -> str:
@@ -84,8 +91,45 @@ def holds(relation: Relational, note: str, *, given: tuple[Relational, ...] = ()
             raise TypeError(f"{note}: expected an equation or an inequality; got {relation!r}")
 
 
+def check_readable(expression: Expr, note: str) -> None:
+    """Raise ValueError unless an expression is made of what both kernels and the witnesses read alike."""
+    for node in _walk(expression):
+        if isinstance(node, Float):
+            raise ValueError(f"{note}: {expression} holds a floating-point number; write a Rational")
+        if node.is_Symbol and node not in TEX:
+            raise ValueError(f"{note}: {node} is not declared in derivations.proof.symbols")
+        half = node.is_Pow and node.exp.is_Rational and node.exp.q in (1, 2)
+        if not (node.is_Rational or node.is_Symbol or node.is_Add or node.is_Mul or half or node == pi):
+            if node.func not in FUNCTIONS:
+                raise ValueError(f"{note}: no kernel reads {node} in {expression}")
+
+
+def _speaks_of_vectors(expression: Expr) -> bool:
+    return bool(expression.free_symbols & (VECTORS | {d}) or expression.has(sqnorm, inner, E))
+
+
+def _degree(node: Expr, note: str) -> int:
+    """The degree in d and in the numbers made of vectors, an upper bound; an error where it has none."""
+    if node == d:
+        return 1
+    if isinstance(node, sqnorm | inner):
+        if any(argument.has(d, sqnorm, inner, E) for argument in node.args):
+            raise ValueError(f"{note}: {node} is not made of vectors with scalar coefficients")
+        return 1
+    degrees = [_degree(argument, note) for argument in node.args]
+    if node.is_Add or isinstance(node, E):
+        return max(degrees)
+    if node.is_Mul:
+        return sum(degrees)
+    if any(degrees):
+        if node.is_Pow and node.exp.is_Integer and node.exp > 0:
+            return degrees[0] * int(node.exp)
+        raise ValueError(f"{note}: {node} is not a multiple of d and of norms; d = 1 and d = 2 do not decide it")
+    return 0
+
+
 def well_posed(expression: Expr) -> list[tuple[Expr, str]]:
-    """List what must hold for an expression to mean something: (part, "nonzero" | "positive" | "nonnegative").
+    """List what an expression needs to mean something: (part, "nonzero" | "positive" | "nonnegative").
 
     Read from the tree as written, before any kernel rearranges it.
     """
@@ -97,7 +141,7 @@ def well_posed(expression: Expr) -> list[tuple[Expr, str]]:
             needs.append((node.base, "nonnegative"))
         if node.func == log:
             needs.append((node.args[0], "positive"))
-    return [(part, need) for part, need in dict.fromkeys(needs) if not part.is_number]
+    return list(dict.fromkeys(needs))
 
 
 def _walk(node: Expr) -> list[Expr]:

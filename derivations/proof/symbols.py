@@ -1,13 +1,16 @@
 """Every symbol of the book, declared once: its name, its TeX, its domain.
 
-`Symbol('u')` and `Symbol('u', positive=True)` are different symbols to SymPy and print alike, so no chapter makes its own.
-A symbol's domain is a hypothesis of every claim that mentions it; the kernels read it from here.
+`Symbol('u')` and `Symbol('u', positive=True)` are different symbols to SymPy and print alike, so no chapter
+makes its own. A symbol's domain is a hypothesis of every claim that mentions it; the kernels read it from
+here.
 
-Vectors stand for elements of R^d with d left open. A formula that is linear in vectors is read coordinate by coordinate;
-`sqnorm` and `inner` are the only ways to make a number of them.
+Vectors stand for elements of R^d with d left open. A formula that is linear in vectors is read coordinate by
+coordinate; `sqnorm` and `inner` are the only ways to make a number of them.
 """
 
 from __future__ import annotations
+
+from functools import cache
 
 from sympy import Add, Basic, Expr, Function, Mul, Symbol, log
 from sympy.printing.latex import LatexPrinter
@@ -70,7 +73,7 @@ class E(Function):
 class _Printer(LatexPrinter):
     """SymPy's printer, with vectors, norms and logarithms after their coefficients."""
 
-    def _print_Mul(self, expr: Expr) -> str:  # noqa: N802 - SymPy's name
+    def _print_Mul(self, expr: Expr) -> str:
         last = [arg for arg in expr.args if arg in VECTORS or isinstance(arg, sqnorm | inner | E | log)]
         if len(last) != 1 or len(expr.args) == 1:
             return str(super()._print_Mul(expr))
@@ -88,6 +91,21 @@ def tex(expression: Basic) -> str:
 def vectors_in(expression: Expr) -> list[Symbol]:
     """Return the vectors that an expression mentions, in a fixed order."""
     return sorted(expression.free_symbols & VECTORS, key=lambda symbol: symbol.name)
+
+
+@cache
+def one_step_earlier(symbol: Symbol) -> Symbol:
+    """Return the symbol whose value one step earlier is meant, of which nothing but its domain is known."""
+    domain = {fact: True for fact in ("positive", "nonnegative", "integer") if getattr(symbol, f"is_{fact}")}
+    made = _declare(Symbol(f"{symbol.name}_earlier", real=True, **domain), rf"{{{TEX[symbol]}}}^{{-}}")
+    if symbol in VECTORS:
+        VECTORS.add(made)
+    return made
+
+
+def depends_on_t(symbol: Symbol) -> bool:
+    """Tell whether a symbol's value differs from step to step; its name says so."""
+    return bool(symbol == t or symbol.name.endswith(("_t", "_prev", "_next", "_tilde", "_theta")))
 
 
 def linear_coefficients(combination: Expr) -> dict[Symbol, Expr]:

@@ -1,9 +1,9 @@
 """Refutation: an exact point at which an obligation fails.
 
-Points are rational, small, and tried in a fixed order, those first at which the usual square roots come out rational:
-(ᾱ_{t-1}, ᾱ_t) = (16/25, 9/25) gives √ᾱ = 4/5, 3/5 and √(1-ᾱ) = 3/5, 4/5. The two sides are evaluated as fractions where every root is
-rational, else enclosed by Arb; only an enclosure that excludes zero refutes. The evaluator walks the tree itself and knows nothing
-of SymPy's simplifications.
+Points are rational, small, and tried in a fixed order, those first at which the usual square roots come out
+rational: (ᾱ_{t-1}, ᾱ_t) = (16/25, 9/25) gives √ᾱ = 4/5, 3/5 and √(1-ᾱ) = 3/5, 4/5. The two sides are
+evaluated as fractions where every root is rational, else enclosed by Arb; only an enclosure that excludes
+zero refutes. The evaluator walks the tree itself and knows nothing of SymPy's simplifications.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ POSITIVE = ("2", "1/2", "3")
 REAL = ("1", "-2", "3", "1/2", "0")
 
 
-class Undefined(ArithmeticError):
+class UndefinedError(ArithmeticError):
     """The point lies outside the expression's domain."""
 
 
@@ -85,22 +85,24 @@ class Witness:
 
 
 def refute(obligation: Obligation, *, tries: int = POINTS_TRIED) -> Witness | None:
-    """Find a point at which the obligation fails, in R¹ or, where it speaks of vectors or of d, in R²; or None."""
+    """Find a point at which the obligation fails, in R¹ or, where it speaks of vectors or of d, in R²."""
     for dimension in obligation.dimensions:
         left, right = (by_coordinates(side, dimension) for side in (obligation.left, obligation.right))
         for point in islice(points(obligation, dimension), tries):
             try:
                 a, b = evaluate(left, point), evaluate(right, point)
-            except Undefined:
+            except UndefinedError:
                 continue
             if fails(a, obligation.relation, b):
                 exact = isinstance(a, Fraction) and isinstance(b, Fraction)
-                return Witness(dimension, dict(point), show(a), show(b), obligation.relation, obligation.note, exact)
+                return Witness(
+                    dimension, dict(point), show(a), show(b), obligation.relation, obligation.note, exact
+                )
     return None
 
 
 def fails(left: Fraction | flint.arb, relation: str, right: Fraction | flint.arb) -> bool:
-    """Tell whether the relation certainly fails: exactly for fractions, else by an enclosure of the difference."""
+    """Tell whether the relation certainly fails: exactly for fractions, else by enclosing the difference."""
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return {"==": left != right, "<=": left > right, "<": left >= right}[relation]
     difference = _arb(left) - _arb(right)
@@ -110,11 +112,10 @@ def fails(left: Fraction | flint.arb, relation: str, right: Fraction | flint.arb
 
 
 def points(obligation: Obligation, dimension: int) -> Iterator[Point]:
-    """Yield rational points in R^dimension that satisfy an obligation's hypotheses, the legible ones first."""
+    """Yield rational points in R^dimension that satisfy the hypotheses, the legible ones first."""
     left, right = (by_coordinates(side, dimension) for side in (obligation.left, obligation.right))
-    given = [h.func(*(by_coordinates(side, dimension) for side in h.args)) for h in obligation.given]
+    given = obligation.given
     defined = {h.lhs: h.rhs for h in given if isinstance(h, Eq) and h.lhs.is_Symbol}
-    bounds = [h for h in given if not (isinstance(h, Eq) and h.lhs.is_Symbol)]
     mentioned = left.free_symbols | right.free_symbols
     for hypothesis in given:
         mentioned |= hypothesis.free_symbols
@@ -131,11 +132,13 @@ def points(obligation: Obligation, dimension: int) -> Iterator[Point]:
                 for symbol in ready:
                     value = evaluate(pending.pop(symbol), point)
                     if not isinstance(value, Fraction):
-                        raise Undefined(f"{symbol} is irrational here")
+                        raise UndefinedError(f"{symbol} is irrational here")
                     point[symbol] = value
-            if all(_in_domain(symbol, point[symbol]) for symbol in point) and all(_holds(h, point) for h in bounds):
+            if all(_in_domain(symbol, point[symbol]) for symbol in point) and all(
+                _holds(h, point) for h in given
+            ):
                 yield point
-        except Undefined:
+        except UndefinedError:
             continue
 
 
@@ -166,7 +169,7 @@ def _pool(symbol: Symbol, given: Sequence[Relational]) -> Sequence[str]:
 
 
 def _in_domain(symbol: Symbol, value: Fraction) -> bool:
-    if symbol.is_positive and value <= 0:
+    if (symbol.is_positive and value <= 0) or (symbol.is_integer and value.denominator != 1):
         return False
     return not (symbol.is_nonnegative and value < 0)
 
@@ -207,20 +210,27 @@ def _evaluate(node: Expr, point: Point) -> Fraction | flint.arb:
     if node.is_Add:
         total = values[0]
         for value in values[1:]:
-            total = total + value if _both_exact(total, value) else _arb(total) + _arb(value)
+            exact = isinstance(total, Fraction) and isinstance(value, Fraction)
+            total = total + value if exact else _arb(total) + _arb(value)
         return total
     if node.is_Mul:
         result = values[0]
         for value in values[1:]:
-            result = result * value if _both_exact(result, value) else _arb(result) * _arb(value)
+            exact = isinstance(result, Fraction) and isinstance(value, Fraction)
+            result = result * value if exact else _arb(result) * _arb(value)
         return result
     if node.is_Pow and node.exp.is_Rational:
         return _power(values[0], node.exp)
-    functions = {log: lambda a: a.log(), exp: lambda a: a.exp(), cos: lambda a: a.cos(), sin: lambda a: a.sin()}
+    functions = {
+        log: lambda a: a.log(),
+        exp: lambda a: a.exp(),
+        cos: lambda a: a.cos(),
+        sin: lambda a: a.sin(),
+    }
     if node.func in functions:
         argument = _arb(values[0])
         if node.func == log and not argument > 0:
-            raise Undefined(f"log of {values[0]}")
+            raise UndefinedError(f"log of {values[0]}")
         return functions[node.func](argument)
     raise ValueError(f"no rule to evaluate {node.func}")
 
@@ -230,7 +240,7 @@ def _power(base: Fraction | flint.arb, exponent: Rational) -> Fraction | flint.a
     if denominator not in (1, 2):
         raise ValueError(f"no rule to evaluate a power of {exponent}")
     if numerator < 0 and (base == 0 if isinstance(base, Fraction) else base.contains(0)):
-        raise Undefined("division by zero")
+        raise UndefinedError("division by zero")
     if denominator == 2:
         base = _sqrt(base)
     return base**numerator
@@ -239,18 +249,14 @@ def _power(base: Fraction | flint.arb, exponent: Rational) -> Fraction | flint.a
 def _sqrt(value: Fraction | flint.arb) -> Fraction | flint.arb:
     if isinstance(value, Fraction):
         if value < 0:
-            raise Undefined(f"root of {value}")
+            raise UndefinedError(f"root of {value}")
         top, bottom = isqrt(value.numerator), isqrt(value.denominator)
         if top * top == value.numerator and bottom * bottom == value.denominator:
             return Fraction(top, bottom)
     enclosure = _arb(value)
     if not enclosure >= 0:
-        raise Undefined(f"root of {value}")
+        raise UndefinedError(f"root of {value}")
     return enclosure.sqrt()
-
-
-def _both_exact(a: Fraction | flint.arb, b: Fraction | flint.arb) -> bool:
-    return isinstance(a, Fraction) and isinstance(b, Fraction)
 
 
 def _arb(value: Fraction | flint.arb) -> flint.arb:

@@ -1,13 +1,16 @@
 """Second kernel: z3 on real polynomial arithmetic.
 
-An equation is read through coordinates in R¹ and R² (see `dimension`), hypotheses are asserted as they stand, a root is a fresh
-s >= 0 with s² = r, and quotients are carried as pairs, so that z3's total division never enters. z3 is asked for a
-counterexample; "unsat" proves, and a time-out is "unknown", which is a failure.
+An equation is read through coordinates in R¹ and R² (see `dimension`), hypotheses are asserted as they
+stand, a root is a fresh s >= 0 with s² = r, and quotients are carried as pairs, so that z3's total division
+never enters. z3 is asked for a counterexample; "unsat" proves, and a time-out is "unknown", which is a
+failure.
 
-Logarithms: a sum of c_j log f_j + rest vanishes if rest = 0 and, in each group of terms whose coefficients are rational multiples n_j of
-one another, the product of f_j^{n_j} is 1. Other functions of equal arguments are equal, and nothing else is known of them.
+Logarithms: a sum of c_j log f_j + rest vanishes if rest = 0 and, in each group of terms whose coefficients
+are rational multiples n_j of one another, the product of f_j^{n_j} is 1. Other functions of equal arguments
+are equal, and nothing else is known of them.
 
-Shares no code with the first kernel beyond SymPy's own trees; in particular it does not substitute, expand or cancel.
+Shares no code with the first kernel beyond SymPy's own trees; in particular it does not substitute, expand
+or cancel.
 """
 
 from __future__ import annotations
@@ -36,8 +39,7 @@ def decide(obligation: Obligation) -> Outcome:
     outcome: Outcome = "proved"
     for dimension in obligation.dimensions:
         left, right = (by_coordinates(side, dimension) for side in (obligation.left, obligation.right))
-        given = [h.func(*(by_coordinates(side, dimension) for side in h.args)) for h in obligation.given]
-        outcome = _decide(left, obligation.relation, right, given)
+        outcome = _decide(left, obligation.relation, right, obligation.given)
         if outcome != "proved":
             return outcome
     return outcome
@@ -54,24 +56,21 @@ def _decide(left: Expr, relation: str, right: Expr, given: Sequence[Relational])
     for product in _log_products(logs, given):
         if outcome == "proved":
             outcome = (
-                "unknown" if product is None else _Problem(given).refute(lambda p, q=product: p.compare(q, "==", Rational(1)))
+                "unknown"
+                if product is None
+                else _Problem(given).refute(lambda p, q=product: p.compare(q, "==", Rational(1)))
             )
     return outcome
 
 
-def is_satisfiable(given: Sequence[Relational], extra: Iterable[Symbol] = ()) -> Literal["yes", "no", "unknown"]:
+def is_satisfiable(given: Sequence[Relational]) -> Literal["yes", "no", "unknown"]:
     """Tell whether hypotheses can hold together."""
-    problem = _Problem([h.func(*(by_coordinates(side, 1) for side in h.args)) for h in given])
-    for symbol in extra:
-        problem.symbol(symbol)
-    answer = problem.solver.check()
+    answer = _Problem(given).solver.check()
     return "yes" if answer == z3.sat else "no" if answer == z3.unsat else "unknown"
 
 
 def is_always(part: Expr, need: str, given: Sequence[Relational]) -> Outcome:
     """Decide that a part of a formula is nonzero, positive or nonnegative under the hypotheses."""
-    part = by_coordinates(part, 1)
-    given = [h.func(*(by_coordinates(side, 1) for side in h.args)) for h in given]
     return _Problem(given).refute(lambda p: p.has(part, need))
 
 
@@ -97,7 +96,9 @@ class _Problem:
         if relation == "==":
             return a * e == c * b
         # multiplied by b²e² > 0
-        smaller, larger = (a * e * b * e, c * b * b * e) if relation in ("<=", "<") else (c * b * b * e, a * e * b * e)
+        smaller, larger = (
+            (a * e * b * e, c * b * b * e) if relation in ("<=", "<") else (c * b * b * e, a * e * b * e)
+        )
         return smaller <= larger if relation in ("<=", ">=") else smaller < larger
 
     def has(self, part: Expr, need: str) -> Any:
@@ -147,16 +148,16 @@ class _Problem:
         return self.symbols[symbol]
 
     def _root(self, radicand: Expr) -> Any:
-        key = radicand**Rational(1, 2)
+        key = radicand ** Rational(1, 2)
         if key not in self.symbols:
-            root = self.symbols[key] = z3.Real(f"root{next(self.fresh)}")
+            root = self.symbols[key] = z3.Real(f"!root{next(self.fresh)}")
             a, b = self.quotient(radicand)
             self.solver.add(root >= 0, root * root * b == a)
         return self.symbols[key]
 
     def _opaque(self, node: Expr) -> Any:
         if node not in self.symbols:
-            real = self.symbols[node] = z3.Real(f"{node.func}{next(self.fresh)}")
+            real = self.symbols[node] = z3.Real(f"!{node.func}{next(self.fresh)}")
             if node == pi:
                 self.solver.add(real > 3, real < 4)
         return self.symbols[node]
@@ -188,7 +189,7 @@ def _split_logs(node: Expr) -> tuple[Expr, list[tuple[Expr, Expr]]]:
 
 
 def _log_products(logs: list[tuple[Expr, Expr]], given: Sequence[Relational]) -> Iterable[Expr | None]:
-    """Group terms whose coefficients are rational multiples of one another; each group's product must be 1."""
+    """Group terms whose coefficients are rational multiples of one another; each product must be 1."""
     remaining = list(logs)
     while remaining:
         base = remaining[0][0]
@@ -196,7 +197,11 @@ def _log_products(logs: list[tuple[Expr, Expr]], given: Sequence[Relational]) ->
         for coefficient, argument in remaining:
             multiple = coefficient / base  # SymPy proposes, z3 confirms
             scaled = multiple * base
-            if multiple.is_Rational and _Problem(given).refute(lambda p, c=coefficient, s=scaled: p.compare(c, "==", s)) == "proved":
+            if (
+                multiple.is_Rational
+                and _Problem(given).refute(lambda p, c=coefficient, s=scaled: p.compare(c, "==", s))
+                == "proved"
+            ):
                 group.append((multiple, argument))
             else:
                 others.append((coefficient, argument))

@@ -1,0 +1,253 @@
+"""The proved expressions as oracles: a claim evaluated at 50 digits, on the numbers that the code was given.
+
+Nothing here knows a formula. A schedule's symbols are composed from the exact betas, step by step;
+everything else is a value that the test drew. `holds` enters a call into `HELD`; `tests/test_core.py`
+compares each with its claim, and with its claim's mutants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from importlib import import_module
+from itertools import accumulate
+from typing import Any
+
+import mpmath
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from sympy import Basic, Expr, lambdify
+from torch import Tensor
+
+from ddpm_ref.schedule import Schedule
+from derivations import CHAPTERS
+from derivations.proof.claims import Claim, registered
+from derivations.proof.symbols import VECTORS, inner, linear_coefficients, sqnorm
+
+mp = mpmath.MPContext()
+mp.dps = 50
+
+Values = Mapping[str, Any]
+
+for _chapter in CHAPTERS:
+    import_module(f"derivations.{_chapter}")
+CLAIMS: dict[str, Claim] = {claim.id: claim for claim in registered()}
+
+
+# -- evaluating an expression --------------------------------------------------------------------------------
+
+
+def _elementwise(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    elementwise: Callable[[Any], Any] = np.frompyfunc(function, 1, 1)
+    return elementwise
+
+
+FUNCTIONS = {
+    "sqrt": _elementwise(mp.sqrt),
+    "log": _elementwise(mp.log),
+    "cos": _elementwise(mp.cos),
+    "pi": mp.pi,
+    "sqnorm": lambda u: np.sum(np.asarray(u, dtype=object) ** 2),
+}
+
+
+@cache
+def _compiled(expression: Basic) -> tuple[list[str], Callable[..., Any]]:
+    symbols = sorted(expression.free_symbols, key=lambda s: s.name)
+    return [s.name for s in symbols], lambdify(
+        symbols, expression, modules=[FUNCTIONS, "numpy"], dummify=True
+    )
+
+
+def evaluate(expression: Basic, values: Values) -> Any:
+    """Evaluate an expression at the values of its symbols: mpf, or an object array of them for vectors."""
+    names, function = _compiled(expression)
+    return function(*(values[name] for name in names))
+
+
+def magnitude(expression: Expr, values: Values) -> Any:
+    """Return what rounding errors are relative to: Σ |coefficient · vector| for vectors, else |value|."""
+    if expression.free_symbols & VECTORS and not expression.has(sqnorm, inner):
+        return sum(
+            abs(evaluate(coefficient, values)) * np.abs(values[vector.name])
+            for vector, coefficient in linear_coefficients(expression).items()
+        )
+    return np.abs(evaluate(expression, values))
+
+
+def exact(tensor: Tensor) -> Any:
+    """Return a tensor's entries as they are, without rounding."""
+    return _elementwise(mp.mpf)(tensor.double().numpy())
+
+
+# -- cases ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Case:
+    """A schedule, a batch of steps, and tensors for the symbols of the formulas.
+
+    Attributes:
+        schedule: with T steps.
+        t: the paper's t of each example, in 1..T.
+        dtype: of every tensor.
+        shape: of one example.
+        seed: of the tensors' values.
+    """
+
+    schedule: Schedule
+    t: Tensor
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    seed: int
+    _tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("_") or name not in VECTOR_NAMES:
+            raise AttributeError(name)
+        if name not in self._tensors:
+            generator = torch.Generator().manual_seed(self.seed * 1000 + VECTOR_NAMES.index(name))
+            drawn = torch.randn(len(self.t), *self.shape, generator=generator, dtype=torch.float64)
+            self._tensors[name] = drawn.to(self.dtype)
+        return self._tensors[name]
+
+    def values(self, i: int) -> dict[str, Any]:
+        """Return every symbol's value for example i."""
+        t = int(self.t[i])
+        return {
+            **steps(self.schedule, t),
+            "d": mp.mpf(int(np.prod(self.shape))),
+            **{name: exact(tensor[i]) for name, tensor in self._tensors.items()},
+        }
+
+
+VECTOR_NAMES = sorted(vector.name for vector in VECTORS)
+
+
+def steps(schedule: Schedule, t: int) -> dict[str, Any]:
+    """Compose the schedule's symbols at t from the exact betas: the definitions, not the closed forms."""
+    beta, bar = _composed(schedule)
+    values = {
+        "t": mp.mpf(t),
+        "T": mp.mpf(schedule.T),
+        "beta_t": beta[t],
+        "alpha_t": 1 - beta[t],
+        "alpha_bar_t": bar[t],
+    }
+    values["alpha_bar_prev"] = bar[t - 1]
+    if t < schedule.T:
+        values["alpha_next"], values["alpha_bar_next"] = 1 - beta[t + 1], bar[t + 1]
+    return values
+
+
+@lru_cache(maxsize=8)
+def _composed(schedule: Schedule) -> tuple[list[Any], list[Any]]:
+    beta = [mp.mpf(0), *(mp.mpf(b) for b in schedule.betas)]
+    return beta, list(accumulate(beta[1:], lambda bar, b: bar * (1 - b), initial=mp.mpf(1)))
+
+
+BETAS = st.one_of(
+    st.floats(1e-4, 0.999),
+    st.floats(1e-4, 0.02),
+    st.sampled_from([1e-4, 0.02, 0.5, 0.999]),
+)
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+@st.composite
+def cases(draw: st.DrawFn, first: int = 1, last: int | None = None, left_out: int = 0) -> Case:
+    """Draw a case with t in first..last, where last is at most T - left_out."""
+    betas = draw(st.lists(BETAS, min_size=first + left_out, max_size=6))
+    t = draw(
+        st.lists(st.integers(first, min(last or len(betas), len(betas) - left_out)), min_size=1, max_size=3)
+    )
+    return Case(
+        Schedule.from_betas(betas),
+        torch.tensor(t),
+        draw(st.sampled_from(DTYPES)),
+        draw(st.sampled_from([(), (1,), (3,), (2, 1, 2), (1, 2, 2)])),
+        draw(st.integers(0, 10_000)),
+    )
+
+
+# -- comparing -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Held:
+    """A call of the code, the claim it computes, and how far rounding may take it."""
+
+    call: Callable[[Case], Tensor]
+    claim: str
+    part: str
+    first: int
+    last: int | None
+    left_out: int
+    ulps: float
+    extra: Callable[[Case, int], Values]
+
+    @property
+    def cases(self) -> st.SearchStrategy[Case]:
+        """The cases for which the claim is made."""
+        return cases(self.first, self.last, self.left_out)
+
+    @property
+    def name(self) -> str:
+        """The test's id."""
+        return f"{self.claim}-{self.call.__name__}"
+
+    def disagreement(self, case: Case, wrong: Basic | None = None) -> float:
+        """Return the worst error over what rounding allows; with `wrong`, as if the code computed that."""
+        computed = self.call(case)
+        expression = CLAIMS[self.claim].parts[self.part]
+        worst = 0.0
+        for i in range(len(case.t)):
+            values = {**case.values(i), **self.extra(case, i)}
+            truth = evaluate(expression, values)
+            if wrong is None:
+                found = exact(computed[i if computed.shape[0] > 1 else 0])
+            else:
+                found = evaluate(wrong, values)
+            info = torch.finfo(computed.dtype)
+            allowed = (
+                self.ulps * info.eps * magnitude(expression, values) + 2 * info.smallest_normal * info.eps
+            )
+            size = max(np.max(np.abs(truth)), 0)
+            if size > info.max / 4:
+                continue  # overflows the dtype, as it must
+            worst = max(worst, float(np.max(np.abs(found - truth) / allowed)))
+        return worst
+
+
+HELD: list[Held] = []
+
+
+def holds(
+    claim: str,
+    *,
+    part: str = "value",
+    first: int = 1,
+    last: int | None = None,
+    left_out: int = 0,
+    ulps: float = 2,
+    extra: Callable[[Case, int], Values] = lambda case, i: {},
+) -> Callable[[Callable[[Case], Tensor]], Callable[[Case], Tensor]]:
+    """Say that a call computes (a part of) a claim's expression.
+
+    Args:
+        claim: the claim's id.
+        part: which of the statement's parts.
+        first: the smallest t for which it is claimed.
+        last: the largest; T if not given.
+        left_out: how many of the last t it is not claimed for.
+        ulps: how many rounding errors of the result's dtype, relative to the terms' sizes, the computation
+        may add up. extra: values of symbols that are neither the schedule's nor drawn vectors.
+    """
+
+    def enter(call: Callable[[Case], Tensor]) -> Callable[[Case], Tensor]:
+        HELD.append(Held(call, claim, part, first, last, left_out, ulps, extra))
+        return call
+
+    return enter
