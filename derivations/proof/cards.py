@@ -7,7 +7,7 @@ from typing import Any
 from sympy import Basic
 from sympy.core.relational import Relational
 
-from derivations.proof.claims import Claim, Mutant
+from derivations.proof.claims import Claim, Parts
 from derivations.proof.dimension import by_coordinates
 from derivations.proof.held import tests_holding
 from derivations.proof.symbols import tex
@@ -60,25 +60,23 @@ def _mutants(claim: Claim) -> list[str]:
             "    $$",
             "",
         ]
-        lines += [f"    {comparison(claim, wrong)}", ""]
+        found = claim.result.refuted.get(wrong.name)
+        lines += [f"    {comparison(claim, wrong.parts, found) if found else 'Not refuted.'}", ""]
     return lines
 
 
-def comparison(claim: Claim, wrong: Mutant) -> str:
-    """One line that a reader can check by hand: the point, and what claim and mutant say there."""
-    found = claim.result.refuted.get(wrong.name)
-    if found is None:
-        return "Not refuted."
+def comparison(claim: Claim, parts: Parts, found: Witness) -> str:
+    """Say in one line that a reader can check by hand the point, and what claim and wrong version give there."""
     values = []
     shown: set[Any] = set()
-    for part, expression in wrong.parts.items():
+    for part, expression in parts.items():
         right = claim.statement.parts[part]
         if isinstance(expression, Relational) or isinstance(right, Relational):
             continue
         pair = [_value(side, found) for side in (right, expression)]
         if None not in pair and pair[0] != pair[1]:
-            shown |= by_coordinates(right, found.dimension).free_symbols
-            shown |= by_coordinates(expression, found.dimension).free_symbols
+            for side in (right, expression):
+                shown |= by_coordinates(side, found.dimension).free_symbols
             values.append(f"{'' if part == 'value' else part + ' '}${pair[0]}$, not ${pair[1]}$")
     if not values:
         return f"At ${found.where()}$ ({found.note}): ${found.sides()}$."
