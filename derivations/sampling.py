@@ -266,6 +266,262 @@ single_image = claim(
 single_image
 
 # %% [markdown]
+# ## Skipping steps
+#
+# A thousand network evaluations are many. Can a step lead from $t$ to some earlier $s$ at once? Given the
+# image it can: Bayes' rule works on a stretch of steps as it does on one.
+
+# %%
+from sympy import Expr, Le, Lt
+
+from derivations.forward import composition
+from derivations.gaussians import density
+from derivations.parameterization import eps_from_x0
+from derivations.posterior import posterior
+from derivations.proof.certificates import gaussian_integral
+from derivations.proof.obligations import Obligation, at_most
+from derivations.proof.symbols import alpha_bar_s, eta, rho, x_s
+
+SKIPPING = (
+    *SCHEDULE,
+    Lt(alpha_bar_t, alpha_bar_s, evaluate=False),
+    Lt(alpha_bar_s, 1, evaluate=False),
+)
+
+stretch_variance = (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
+stretch_mean = (
+    sqrt(alpha_bar_s) * (1 - alpha_bar_t / alpha_bar_s) / (1 - alpha_bar_t) * x_0
+    + sqrt(alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t) * x_t
+)
+log_evidence = log_normal(x_t, marginal.mean, marginal.variance)
+log_prior = log_normal(x_s, sqrt(alpha_bar_s) * x_0, 1 - alpha_bar_s)
+
+
+# %%
+def one_step_back(expression: Expr) -> Expr:
+    """A statement about s and t, read at s = t - 1."""
+    adjacent: Expr = expression.xreplace({alpha_bar_s: alpha_bar_prev, x_s: x_prev})
+    return adjacent
+
+
+def bayes_on_a_stretch(mean: Expr, variance: Expr) -> list[Obligation]:
+    log_stretch = log_normal(x_t, composition.mean, composition.variance)
+    quadratic = gaussian_integral(log_stretch + log_prior, x_s, "stretch times prior")
+    return [
+        equal(variance * quadratic.precision, 1, "inverse of the precision"),
+        equal(mean * quadratic.precision, quadratic.shift, "linear term over precision"),
+        equal(log_stretch + log_prior - log_evidence, log_normal(x_s, mean, variance), "Bayes' rule"),
+        equal(one_step_back(mean), posterior.mean, "with s = t - 1, the forward posterior's mean"),
+        equal(one_step_back(variance), posterior.variance, "with s = t - 1, its variance"),
+    ]
+
+
+stretch_posterior = claim(
+    "sampling.stretch-posterior",
+    "The posterior of a stretch of steps",
+    Law("q(x_{s} \\mid x_{t}, x_{0})", x_s, stretch_mean, stretch_variance),
+    given=[*SKIPPING, alpha_bar_prev < 1],
+    proof=bayes_on_a_stretch,
+    mutants=[
+        mutant(
+            "one step's β",
+            variance=(1 - alpha_bar_s) / (1 - alpha_bar_t) * beta_t,
+            seen="diffusers#2076, where t - 1 stands for the step before when steps are skipped",
+        ),
+        mutant(
+            "one step's ᾱ before",
+            variance=(1 - alpha_bar_prev) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s),
+            seen="diffusers#9261",
+        ),
+        mutant("difference for quotient", variance=(1 - alpha_bar_s) * (alpha_bar_s - alpha_bar_t)),
+        mutant(
+            "one step's root",
+            mean=sqrt(alpha_bar_s) * (1 - alpha_bar_t / alpha_bar_s) / (1 - alpha_bar_t) * x_0
+            + sqrt(alpha_t) * (1 - alpha_bar_s) / (1 - alpha_bar_t) * x_t,
+        ),
+    ],
+    uses=[density, marginal],
+    sources=["Nichol & Dhariwal 2021 §4", "D5:177", "D5:179"],
+    assumes=["Bayes' rule for densities, and the Markov property: q(x_t | x_s, x_0) = q(x_t | x_s)"],
+)
+stretch_posterior
+
+# %% [markdown]
+# That answers for data of one image. For other data the true law of $x_s$ given $x_t$ is a mixture, the
+# further from a Gaussian the longer the stretch (the chapter on small steps measures it). And the update of
+# a single step, used on a stretch, is plainly wrong: it leads to $t - 1$.
+#
+# Song, Meng and Ermon ask for less: any step that takes the marginal law at $t$ to that at $s$, for every
+# image, since training never looked at anything but the marginals. They point from the image in the
+# direction of the noise $\hat\epsilon$ that $x_t$ shows, and replace some of it by fresh noise of a variance
+# $\sigma_t^2$ that one may choose.
+
+# %%
+shown_noise = eps_from_x0.value
+shown_noise
+
+# %%
+ROOM = (Le(sigma_t**2, 1 - alpha_bar_s, evaluate=False),)
+
+
+def keeps_marginals(mean: Expr, variance: Expr) -> list[Obligation]:
+    slope = diff(mean, x_t)
+    return [
+        equal(mean.xreplace({x_t: marginal.mean}), sqrt(alpha_bar_s) * x_0, "mean of the marginal at s"),
+        equal(after_step(0, marginal.variance, slope, variance)[1], 1 - alpha_bar_s, "variance of it"),
+    ]
+
+
+ddim_family = claim(
+    "sampling.ddim-family",
+    "A family of steps that keep the marginals",
+    Law(
+        "q_{\\sigma}(x_{s} \\mid x_{t}, x_{0})",
+        x_s,
+        sqrt(alpha_bar_s) * x_0 + sqrt(1 - alpha_bar_s - sigma_t**2) * shown_noise,
+        sigma_t**2,
+    ),
+    given=[*SKIPPING, *ROOM],
+    proof=keeps_marginals,
+    mutants=[
+        mutant(
+            "a single step's update after skipped steps",
+            mean=mean_from_eps.value.xreplace({eps: shown_noise}),
+            variance=beta_t,
+            seen="diffusers#2076",
+        ),
+        mutant(
+            "fresh noise on top of the old",
+            mean=sqrt(alpha_bar_s) * x_0 + sqrt(1 - alpha_bar_s) * shown_noise,
+        ),
+        mutant("deviation for variance", variance=sigma_t),
+        mutant(
+            "noise as strong as at t",
+            mean=sqrt(alpha_bar_s) * x_0 + sqrt(1 - alpha_bar_t) * shown_noise,
+        ),
+        mutant(
+            "image not scaled",
+            mean=x_0 + sqrt(1 - alpha_bar_s - sigma_t**2) * shown_noise,
+        ),
+    ],
+    uses=[chain, marginal],
+    sources=["Song, Meng & Ermon 2021 (7)", "D5:177"],
+    remark="D5 says that t steps cannot be skipped because μ_θ changes from step to step. They can: s is any "
+    "step before t. What cannot be done is to use a single step's update for it.",
+)
+ddim_family
+
+# %% [markdown]
+# One number $\eta$ is usually chosen instead of the variances. With $\eta = 1$ the family is the posterior of
+# the stretch, so with adjacent steps it is DDPM; with $\eta = 0$ nothing is drawn at all, and the image is a
+# function of $x_T$. The roots are compared by their squares, both being positive.
+
+# %%
+kept_noise = sqrt(alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / sqrt(1 - alpha_bar_t)
+
+
+def between_ddpm_and_none(value: Expr) -> list[Obligation]:
+    full = value.subs(eta, 1)
+    return [
+        equal(full, stretch_posterior.variance, "η = 1: variance of the posterior of the stretch"),
+        equal(
+            stretch_posterior.mean,
+            sqrt(alpha_bar_s) * x_0 + kept_noise * shown_noise,
+            "the posterior's mean points in the direction of the noise too",
+        ),
+        equal(kept_noise**2, 1 - alpha_bar_s - full, "η = 1: and as far as the family's"),
+        equal(one_step_back(full), posterior_variance.value, "η = 1 and s = t - 1: DDPM's β̃_t"),
+        equal(value.subs(eta, 0), 0, "η = 0: nothing is drawn"),
+        at_most(
+            value,
+            1 - alpha_bar_s,
+            "η < 1: there is room for it",
+            given=(eta < 1, Eq(alpha_bar_prev, rho * alpha_bar_s), rho <= 1),
+        ),
+    ]
+
+
+ddim_eta = claim(
+    "sampling.ddim-eta",
+    "From DDPM to a deterministic sampler",
+    Equation(
+        r"\sigma_{t}^{2}(\eta)",
+        eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s),
+    ),
+    definition=True,
+    given=SKIPPING,
+    proof=between_ddpm_and_none,
+    mutants=[
+        mutant(
+            "η not squared, as if it scaled the variance, and the whole of 1 - ᾱ_s drawn",
+            value=eta * (1 - alpha_bar_s),
+        ),
+        mutant(
+            "one step's β",
+            value=eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta_t,
+            seen="diffusers#2076",
+        ),
+        mutant("the step's own variance", value=eta**2 * (1 - alpha_bar_t / alpha_bar_s)),
+    ],
+    uses=[ddim_family],
+    sources=["Song, Meng & Ermon 2021 (16)", "D5:49", "D5:177"],
+    remark="η multiplies the deviation. D5 calls the reverse process deterministic: that is η = 0, not DDPM.",
+)
+ddim_eta
+
+# %% [markdown]
+# The line of code puts the predicted image and the predicted noise in. At $s = 0$ both roots vanish and the
+# predicted image is left.
+
+# %%
+ddim_step = claim(
+    "sampling.ddim-step",
+    "One DDIM step",
+    Equation(
+        x_s,
+        sqrt(alpha_bar_s) * (x_t - sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_bar_t)
+        + sqrt(1 - alpha_bar_s - sigma_t**2) * eps_theta
+        + sigma_t * z,
+    ),
+    given=[*SKIPPING, *ROOM],
+    proof=lambda value: [
+        equal(
+            log_normal(
+                value,
+                ddim_family.mean.xreplace({x_0: x0_from_eps.value.xreplace({eps: eps_theta})}),
+                ddim_family.variance,
+            )
+            + d * log(diff(value, z)),
+            log_normal(z, 0 * x_0, Integer(1)),
+            "density at the image times stretch of volume",
+        ),
+    ],
+    mutants=[
+        mutant(
+            "variance for deviation",
+            value=sqrt(alpha_bar_s) * (x_t - sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_bar_t)
+            + sqrt(1 - alpha_bar_s - sigma_t**2) * eps_theta
+            + sigma_t**2 * z,
+        ),
+        mutant(
+            "predicted noise in full",
+            value=sqrt(alpha_bar_s) * (x_t - sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_bar_t)
+            + sqrt(1 - alpha_bar_s) * eps_theta
+            + sigma_t * z,
+        ),
+        mutant(
+            "predicted image not scaled",
+            value=(x_t - sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_bar_t)
+            + sqrt(1 - alpha_bar_s - sigma_t**2) * eps_theta
+            + sigma_t * z,
+        ),
+    ],
+    uses=[density, reparameterization],
+    sources=["Song, Meng & Ermon 2021 (12)"],
+)
+ddim_step
+
+# %% [markdown]
 # ## What this chapter assumed
 #
 # That the projection of jointly Gaussian variables is their conditional mean.

@@ -7,7 +7,7 @@ rests on besides (a theorem of calculus, say) is listed by the claim under `assu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Expr, Integer, Poly, Symbol, diff, log, pi
 from sympy.core.relational import Relational
@@ -157,3 +157,20 @@ def tends_to_zero(
 def all_of(*groups: Iterable[Obligation]) -> list[Obligation]:
     """Join the obligations of several certificates."""
     return [obligation for group in groups for obligation in group]
+
+
+def induction_from_one(
+    closed: Expr,
+    recurrence: Callable[[Expr], Expr],
+    *,
+    start: Mapping[Symbol, object],
+    first: object,
+    previous: Mapping[Symbol, Expr],
+    name: str,
+) -> list[Obligation]:
+    """`induction` for a chain that has at least one step: the state and the value at T = 1 come first."""
+    base, step = induction(closed, recurrence, start=start, first=first, previous=previous, name=name)
+    return [
+        replace(base, note=f"{name}: base case T = 1"),
+        replace(step, note=f"{name}: step from T - 1 to T"),
+    ]

@@ -179,3 +179,248 @@ argument = scalar("argument", r"\ell")
 sigma = scalar("sigma", r"\sigma", positive=True)
 sigma_1 = scalar("sigma_1", r"\sigma_{1}", positive=True)
 sigma_2 = scalar("sigma_2", r"\sigma_{2}", positive=True)
+
+# Divergences: laws on an alphabet, letter by letter, and on two letters.
+p_i = scalar("p_i", "p_{i}", positive=True)
+q_i = scalar("q_i", "q_{i}", positive=True)
+q_other = scalar("q_other", "q'_{i}", positive=True)
+p = scalar("p", "p", positive=True)
+q = scalar("q", "q", positive=True)
+p_rest = scalar("p_rest", r"\bar{p}", positive=True)
+q_rest = scalar("q_rest", r"\bar{q}", positive=True)
+q_second_rest = scalar("q_second_rest", r"\bar{q}'", positive=True)
+p_second = scalar("p_second", "p'", positive=True)
+q_second = scalar("q_second", "q'", positive=True)
+share = scalar("share", "s", positive=True)
+letters = scalar("letters", "n", positive=True, integer=True)
+draws = scalar("draws", "N", positive=True, integer=True)
+heads = scalar("heads", "h", positive=True, integer=True)
+tails = scalar("tails", "k", positive=True, integer=True)
+kl_sum = scalar("kl_sum", r"\textstyle\sum_{j \leq i} p_{j} \log \frac{p_{j}}{q_{j}}")
+p_sum = scalar("p_sum", r"\textstyle\sum_{j \leq i} p_{j}", nonnegative=True)
+q_sum = scalar("q_sum", r"\textstyle\sum_{j \leq i} q_{j}", nonnegative=True)
+p_before = scalar("p_before", r"\textstyle\sum_{j < i} p_{j}", nonnegative=True)
+q_before = scalar("q_before", r"\textstyle\sum_{j < i} q_{j}", nonnegative=True)
+start_1 = scalar("start_1", r"\pi", positive=True)
+step_from_0 = scalar("step_from_0", "a_{0}", positive=True)
+step_from_1 = scalar("step_from_1", "a_{1}", positive=True)
+next_from_0 = scalar("next_from_0", "b_{0}", positive=True)
+next_from_1 = scalar("next_from_1", "b_{1}", positive=True)
+distance = scalar("distance", r"\Delta", positive=True)
+bound = scalar("bound", "M", positive=True)
+m_1 = scalar("m_1", "m_{1}")
+m_2 = scalar("m_2", "m_{2}")
+rate = scalar("rate", r"\lambda", positive=True)
+positive_step = scalar("positive_step", r"\eta", positive=True)
+
+# The decoder: pixel values, their bins, and the distribution function at the edges.
+level = scalar("level", "k", nonnegative=True, integer=True)
+brightest = scalar("brightest", r"k_{\max}", positive=True, integer=True)
+pixel_mean = scalar("pixel_mean", r"\mu")
+cdf_t = scalar("cdf_t", r"F(\delta_{+}(k))", nonnegative=True)  # the steps of its induction are the bins
+cdf_prev = scalar("cdf_prev", r"F(\delta_{-}(k))", nonnegative=True)
+cdf_bottom = scalar("cdf_bottom", r"F(\delta_{-}(0))", positive=True)
+cdf_top = scalar("cdf_top", r"F(\delta_{+}(k_{\max}))", positive=True)
+mass_floor = scalar("mass_floor", r"\delta", nonnegative=True)
+smaller = scalar("smaller", r"\min(p_{k}, \delta)", nonnegative=True)
+floored_sum_t = scalar("floored_sum_t", r"\textstyle\sum_{j=0}^{k} \max(p_{j}, \delta)", nonnegative=True)
+standardised = scalar("standardised", "u")
+odds = scalar("odds", "e^{2 g(u)}", positive=True)
+half_width = scalar("half_width", "h", positive=True)
+off_centre = scalar("off_centre", r"\lvert x - \mu \rvert", nonnegative=True)
+bin_part = scalar("bin_part", r"\rho", positive=True)
+nats = scalar("nats", r"\ell_{\mathrm{nats}}")
+distortion = scalar("distortion", "D", positive=True)
+
+# The chapters `score` and `continuous`, and the samplers that skip steps.
+direction = vector("direction", "h")
+s_theta = vector("s_theta", r"s_{\theta}")
+score_1 = vector("score_1", "g")
+score_q = vector("score_q", r"\nabla \log q")
+x_noised = vector("x_noised", r"\tilde{x}")
+x_0_other = vector("x_0_other", r"x_{0}'")
+density_p = scalar("density_p", "p", positive=True)
+density_q = scalar("density_q", "q", positive=True)
+rho = scalar("rho", r"\rho", positive=True)
+spread = scalar("spread", "V", nonnegative=True)
+gamma = scalar("gamma", r"\gamma", positive=True)
+slope_t = scalar("slope_t", "r_{t}")
+slope_prev = scalar("slope_prev", "r_{t-1}")
+kept_t = scalar("kept_t", "r_{t}^{2}", nonnegative=True)
+forgotten = scalar("forgotten", "c", positive=True)
+tau = scalar("tau", r"\tau", nonnegative=True)
+noise_rate = scalar("noise_rate", r"\beta(\tau)", positive=True)
+noise_so_far = scalar("noise_so_far", "B", nonnegative=True)
+keep = scalar("keep", "k", positive=True)
+beta_s = scalar("beta_s", r"\beta_{s}", positive=True)
+separation = scalar("separation", r"\Delta", positive=True)
+drift = vector("drift", "f")
+eta = scalar("eta", r"\eta", nonnegative=True)
+
+# The bound: logarithms of probabilities along a path x_0, …, x_T, and their sums. "_t" is the whole chain,
+# "_prev" the chain without its last latent x_T.
+log_p_x = scalar("log_p_x", r"\log p_{\theta}(x)")
+log_p_x_given_z = scalar("log_p_x_given_z", r"\log p_{\theta}(x \mid z)")
+log_p_z = scalar("log_p_z", r"\log p_{\theta}(z)")
+log_p_z_given_x = scalar("log_p_z_given_x", r"\log p_{\theta}(z \mid x)")
+log_q_z_given_x = scalar("log_q_z_given_x", r"\log q(z \mid x)")
+log_q_z = scalar("log_q_z", r"\log q(z)")
+kl_encoder_prior = scalar("kl_encoder_prior", r"D_{\mathrm{KL}}(q(z \mid x) \Vert p_{\theta}(z))")
+kl_encoder_posterior = scalar(
+    "kl_encoder_posterior", r"D_{\mathrm{KL}}(q(z \mid x) \Vert p_{\theta}(z \mid x))"
+)
+decoded_by_posterior = scalar(
+    "decoded_by_posterior", r"\mathbb{E}_{p_{\theta}(z \mid x)}[\log p_{\theta}(x \mid z)]"
+)
+log_p_x0 = scalar("log_p_x0", r"\log p_{\theta}(x_{0})")
+log_q_x0 = scalar("log_q_x0", r"\log q(x_{0})")
+log_p_joint = scalar("log_p_joint", r"\log p_{\theta}(x_{0:T})")
+log_p_latents = scalar("log_p_latents", r"\log p_{\theta}(x_{1:T} \mid x_{0})")
+log_q_latents = scalar("log_q_latents", r"\log q(x_{1:T} \mid x_{0})")
+kl_latents = scalar(
+    "kl_latents",
+    r"D_{\mathrm{KL}}(q(x_{1:T} \mid x_{0}) \Vert p_{\theta}(x_{1:T} \mid x_{0}))",
+)
+kl_latents_turned = scalar(
+    "kl_latents_turned",
+    r"D_{\mathrm{KL}}(p_{\theta}(x_{1:T} \mid x_{0}) \Vert q(x_{1:T} \mid x_{0}))",
+)
+posterior_ratio = scalar(
+    "posterior_ratio", r"\frac{p_{\theta}(x_{1:T} \mid x_{0})}{q(x_{1:T} \mid x_{0})}", positive=True
+)
+log_prior = scalar("log_prior", r"\log p(x_{T})")
+log_p_step_t = scalar("log_p_step_t", r"\log p_{\theta}(x_{T-1} \mid x_{T})")
+log_q_step_t = scalar("log_q_step_t", r"\log q(x_{T} \mid x_{T-1})")
+log_p_first = scalar("log_p_first", r"\log p_{\theta}(x_{0} \mid x_{1})")
+log_q_first = scalar("log_q_first", r"\log q(x_{1} \mid x_{0})")
+log_p_first_history = scalar("log_p_first_history", r"\log p_{\theta}(x_{0} \mid x_{1:T})")
+log_q_step_history_t = scalar("log_q_step_history_t", r"\log q(x_{T} \mid x_{0:T-1})")
+log_q_marginal_t = scalar("log_q_marginal_t", r"\log q(x_{T} \mid x_{0})")
+log_q_marginal_prev = scalar("log_q_marginal_prev", r"\log q(x_{T-1} \mid x_{0})")
+log_q_posterior_t = scalar("log_q_posterior_t", r"\log q(x_{T-1} \mid x_{T}, x_{0})")
+log_q_reverse_t = scalar("log_q_reverse_t", r"\log q(x_{T-1} \mid x_{T})")
+log_p_steps_t = scalar("log_p_steps_t", r"\sum_{t=1}^{T} \log p_{\theta}(x_{t-1} \mid x_{t})")
+log_p_rest_t = scalar("log_p_rest_t", r"\sum_{t=2}^{T} \log p_{\theta}(x_{t-1} \mid x_{t})")
+log_q_steps_t = scalar("log_q_steps_t", r"\sum_{t=1}^{T} \log q(x_{t} \mid x_{t-1})")
+log_q_steps_prev = scalar("log_q_steps_prev", r"\sum_{t=1}^{T-1} \log q(x_{t} \mid x_{t-1})")
+log_q_marginals_t = scalar("log_q_marginals_t", r"\sum_{t=1}^{T} \log q(x_{t} \mid x_{0})")
+ratio_sum_t = scalar(
+    "ratio_sum_t", r"\sum_{t=1}^{T} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t} \mid x_{t-1})}"
+)
+ratio_sum_prev = scalar(
+    "ratio_sum_prev", r"\sum_{t=1}^{T-1} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t} \mid x_{t-1})}"
+)
+ratio_rest_t = scalar(
+    "ratio_rest_t", r"\sum_{t=2}^{T} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t} \mid x_{t-1})}"
+)
+ratio_rest_prev = scalar(
+    "ratio_rest_prev", r"\sum_{t=2}^{T-1} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t} \mid x_{t-1})}"
+)
+upward_sum = scalar(
+    "upward_sum", r"\sum_{t=1}^{T-1} \log \frac{p_{\theta}(x_{t+1} \mid x_{t})}{q(x_{t} \mid x_{t+1})}"
+)
+upward_rest = scalar(
+    "upward_rest", r"\sum_{t=2}^{T-1} \log \frac{p_{\theta}(x_{t+1} \mid x_{t})}{q(x_{t} \mid x_{t+1})}"
+)
+upward_bayes_rest = scalar(
+    "upward_bayes_rest",
+    r"\sum_{t=2}^{T-1} \log \frac{p_{\theta}(x_{t+1} \mid x_{t})}{q(x_{t} \mid x_{t+1})}"
+    r" \cdot \frac{q(x_{t+1} \mid x_{0})}{q(x_{t} \mid x_{0})}",
+)
+bayes_rest_t = scalar(
+    "bayes_rest_t",
+    r"\sum_{t=2}^{T} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t-1} \mid x_{t}, x_{0})}"
+    r" \cdot \frac{q(x_{t-1} \mid x_{0})}{q(x_{t} \mid x_{0})}",
+)
+bayes_rest_prev = scalar(
+    "bayes_rest_prev",
+    r"\sum_{t=2}^{T-1} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t-1} \mid x_{t}, x_{0})}"
+    r" \cdot \frac{q(x_{t-1} \mid x_{0})}{q(x_{t} \mid x_{0})}",
+)
+half_bayes_rest_t = scalar(
+    "half_bayes_rest_t",
+    r"\sum_{t=2}^{T} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t} \mid x_{t-1})}"
+    r" \cdot \frac{q(x_{t-1} \mid x_{0})}{q(x_{t} \mid x_{0})}",
+)
+marginal_rest_t = scalar(
+    "marginal_rest_t", r"\sum_{t=2}^{T} \log \frac{q(x_{t} \mid x_{0})}{q(x_{t-1} \mid x_{0})}"
+)
+matched_rest_t = scalar(
+    "matched_rest_t",
+    r"\sum_{t=2}^{T} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t-1} \mid x_{t}, x_{0})}",
+)
+matched_rest_prev = scalar(
+    "matched_rest_prev",
+    r"\sum_{t=2}^{T-1} \log \frac{p_{\theta}(x_{t-1} \mid x_{t})}{q(x_{t-1} \mid x_{t}, x_{0})}",
+)
+kl_prior = scalar("kl_prior", r"D_{\mathrm{KL}}(q(x_{T} \mid x_{0}) \Vert p(x_{T}))")
+kl_rest_t = scalar(
+    "kl_rest_t",
+    r"\sum_{t=2}^{T} D_{\mathrm{KL}}(q(x_{t-1} \mid x_{t}, x_{0}) \Vert p_{\theta}(x_{t-1} \mid x_{t}))",
+)
+kl_rest_prev = scalar(
+    "kl_rest_prev",
+    r"\sum_{t=2}^{T-1} D_{\mathrm{KL}}(q(x_{t-1} \mid x_{t}, x_{0}) \Vert p_{\theta}(x_{t-1} \mid x_{t}))",
+)
+kl_rest_without_x0 = scalar(
+    "kl_rest_without_x0",
+    r"\sum_{t=2}^{T} D_{\mathrm{KL}}(q(x_{t-1} \mid x_{t}) \Vert p_{\theta}(x_{t-1} \mid x_{t}))",
+)
+kl_rest_turned = scalar(
+    "kl_rest_turned",
+    r"\sum_{t=2}^{T} D_{\mathrm{KL}}(p_{\theta}(x_{t-1} \mid x_{t}) \Vert q(x_{t-1} \mid x_{t}, x_{0}))",
+)
+upward_kl_sum = scalar(
+    "upward_kl_sum",
+    r"\sum_{t=1}^{T-1} D_{\mathrm{KL}}(q(x_{t+1} \mid x_{t}) \Vert p_{\theta}(x_{t+1} \mid x_{t}))",
+)
+kl_reverse_t = scalar(
+    "kl_reverse_t", r"D_{\mathrm{KL}}(q(x_{T-1} \mid x_{T}) \Vert p_{\theta}(x_{T-1} \mid x_{T}))"
+)
+kl_posterior_t = scalar(
+    "kl_posterior_t", r"D_{\mathrm{KL}}(q(x_{T-1} \mid x_{T}, x_{0}) \Vert p_{\theta}(x_{T-1} \mid x_{T}))"
+)
+kl_information_t = scalar(
+    "kl_information_t", r"D_{\mathrm{KL}}(q(x_{T-1} \mid x_{T}, x_{0}) \Vert q(x_{T-1} \mid x_{T}))"
+)
+log_p_old = scalar("log_p_old", r"\log p_{\theta}(x)")
+log_p_new = scalar("log_p_new", r"\log p_{\theta'}(x)")
+bound_old = scalar("bound_old", r"F(q, \theta)")
+bound_new = scalar("bound_new", r"F(q, \theta')")
+kl_old = scalar("kl_old", r"D_{\mathrm{KL}}(q \Vert p_{\theta}(z \mid x))", nonnegative=True)
+kl_new = scalar("kl_new", r"D_{\mathrm{KL}}(q \Vert p_{\theta'}(z \mid x))", nonnegative=True)
+gain = scalar("gain", r"\Delta F", nonnegative=True)
+
+# Coding: lengths of codes, log-probabilities along one path, what has been sent, and what is missing still.
+message = scalar("message", r"p", positive=True)
+message_2 = scalar("message_2", r"p'", positive=True)
+true_share = scalar("true_share", r"q_{i}", positive=True)
+coded_share = scalar("coded_share", r"p_{i}", positive=True)
+log_p_image = scalar("log_p_image", r"\log p_{\theta}(x_{0})")
+log_p_end = scalar("log_p_end", r"\log p(x_{T})")
+log_q_end = scalar("log_q_end", r"\log q(x_{T})")
+log_q_image = scalar("log_q_image", r"\log q(x_{0})")
+log_q_at_t = scalar("log_q_at_t", r"\log q(x_{t})")
+log_q_at_prev = scalar("log_q_at_prev", r"\log q(x_{t-1})")
+log_q_forth_t = scalar("log_q_forth_t", r"\log q(x_{t} \mid x_{t-1})")
+log_q_back_t = scalar("log_q_back_t", r"\log q(x_{t-1} \mid x_{t})")
+log_p_back_t = scalar("log_p_back_t", r"\log p_{\theta}(x_{t-1} \mid x_{t})")
+back_sum_t = scalar(
+    "back_sum_t",
+    r"\textstyle\sum_{s=1}^{t} \log \frac{q(x_{s-1} \mid x_{s})}{p_{\theta}(x_{s-1} \mid x_{s})}",
+)
+back_sum_prev = scalar(
+    "back_sum_prev",
+    r"\textstyle\sum_{s=1}^{t-1} \log \frac{q(x_{s-1} \mid x_{s})}{p_{\theta}(x_{s-1} \mid x_{s})}",
+)
+back_sum_end = scalar(
+    "back_sum_end",
+    r"\textstyle\sum_{s=1}^{T} \log \frac{q(x_{s-1} \mid x_{s})}{p_{\theta}(x_{s-1} \mid x_{s})}",
+)
+log_after_t = scalar("log_after_t", r"\log p_{\theta}(x_{0}^{(t+1)}, \dots, x_{0}^{(d)})")
+log_after_prev = scalar("log_after_prev", r"\log p_{\theta}(x_{0}^{(t)}, \dots, x_{0}^{(d)})")
+sent_t = scalar("sent_t", "R_{t}")
+mean_gap = scalar("mean_gap", r"\Delta\mu")
+missing_t = scalar("missing_t", "D_{t}", positive=True)
+missing_prev = scalar("missing_prev", "D_{t-1}", positive=True)
+data_spread = scalar("data_spread", "s", positive=True)
