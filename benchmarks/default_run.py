@@ -15,12 +15,11 @@ def main() -> int:
     """Run `python -m ddpm_ref.train` in a new process, print the numbers and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("arguments", nargs="*", help="for ddpm_ref.train, after --")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "run"
         began = time.monotonic()
-        command = [sys.executable, "-m", "ddpm_ref.train", "--out", str(run), *given.arguments]
+        command = [sys.executable, "-m", "ddpm_ref.train", "--out", str(run)]
         code = subprocess.run(command, check=False).returncode
         seconds = time.monotonic() - began
         if code:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -85,8 +85,9 @@ def loss_curve(path: Path, losses: Sequence[float]) -> None:
         yscale="log",
         xlim=(0, len(loss) + 1),
     )
-    for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        axis_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 0.2 rather than 2 × 10⁻¹
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3, which="both")
-    axes.legend(frameon=False)
+    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
     figure.savefig(path)

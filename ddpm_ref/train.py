@@ -84,7 +84,6 @@ class Trainer:
         stream = batches(self._images, config.batch_size, generator)
         optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, fused=True)
         start = previous = time.monotonic()
-        self.model.train()
         while self.step < config.steps:
             x_0 = next(stream)
             t = torch.randint(1, config.T + 1, (len(x_0),), generator=generator, device=device)

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def select(names: Sequence[str]) -> list[Claim]:
-    """Import the chapters and return the claims asked for, in reading order; all of them if none are named."""
+    """Import the chapters and return the claims asked for, or all of them, in reading order."""
     for chapter in CHAPTERS:
         import_module(f"derivations.{chapter}")
     claims = list(registered())

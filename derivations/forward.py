@@ -11,12 +11,12 @@
 # not for some $T$ that was tried.
 
 # %%
-from sympy import Eq, Gt, Integer, cos, diff, log, pi, sqrt
+from sympy import Eq, Expr, Gt, Integer, cos, diff, log, pi, sqrt
 
-from derivations.gaussians import after_step, chain, log_normal, reparameterization
+from derivations.gaussians import after_step, chain, density, log_normal, reparameterization
 from derivations.proof.certificates import induction, stays_below, tends_to_zero
-from derivations.proof.claims import Equation, Holds, Law, claim, mutant
-from derivations.proof.obligations import equal, less
+from derivations.proof.claims import Equation, Eventually, Holds, Law, claim, mutant
+from derivations.proof.obligations import Obligation, at_most, equal, less
 from derivations.proof.symbols import (
     T,
     alpha_bar_prev,
@@ -33,6 +33,7 @@ from derivations.proof.symbols import (
     beta_t,
     d,
     eps,
+    excess,
     offset,
     sigma,
     sqnorm,
@@ -86,6 +87,7 @@ kernel = claim(
             seen="D2 line 39, with α for β",
         ),
     ],
+    uses=[chain],
     sources=["Ho2020 (2)", "D1:76", "D2:12", "D3:69", "D4:91"],
     implemented_by=["ddpm_ref.schedule.Schedule.beta"],
 )
@@ -112,7 +114,7 @@ step = claim(
         mutant("not shrunk", value=x_prev + sqrt(1 - alpha_t) * eps, seen="D3 line 77, as a first sketch"),
         mutant("root forgotten", value=alpha_t * x_prev + sqrt(1 - alpha_t) * eps),
     ],
-    uses=[reparameterization],
+    uses=[density, reparameterization],
     sources=["D2:43", "D3:89", "D3:95"],
 )
 step
@@ -152,6 +154,7 @@ alpha_bar = claim(
         mutant("one factor too few", value=alpha_bar_prev),
         mutant("one factor too many", value=alpha_bar_prev * alpha_t * alpha_next),
     ],
+    uses=[chain],
     sources=["Ho2020 (4)", "D2:152", "D3:107", "D5:115"],
     implemented_by=["ddpm_ref.schedule.Schedule.alpha_bar"],
 )
@@ -165,7 +168,7 @@ alpha_bar
 
 
 # %%
-def by_induction(mean, variance):
+def by_induction(mean: Expr, variance: Expr) -> list[Obligation]:
     keep = diff(kernel.mean, x_prev)
     return [
         *induction(
@@ -234,7 +237,7 @@ sample = claim(
         mutant("signal and noise exchanged", value=sqrt(1 - alpha_bar_t) * x_0 + sqrt(alpha_bar_t) * eps),
         mutant("noise subtracted twice", value=sqrt(alpha_bar_t) * (x_0 + sqrt(1 - alpha_bar_t) * eps)),
     ],
-    uses=[reparameterization],
+    uses=[density, reparameterization],
     sources=["D2:43", "D2:148", "D3:117", "D3:337"],
     implemented_by=["ddpm_ref.process.q_sample"],
     remark="The kernel and this line say the same; the proof is the change of variable between them.",
@@ -250,12 +253,12 @@ sample
 
 
 # %%
-def stretch(earlier, later):
+def stretch(earlier: Expr, later: Expr) -> tuple[Expr, Expr]:
     """Mean factor and variance of the steps between two values of ᾱ."""
     return sqrt(later / earlier), 1 - later / earlier
 
 
-def composes(mean, variance):
+def composes(mean: Expr, variance: Expr) -> list[Obligation]:
     factor = diff(mean, x_s)
     from_r, noise_from_r = stretch(alpha_bar_r, alpha_bar_s)
     return [
@@ -367,7 +370,7 @@ falls
 
 
 # %%
-def is_signal_to_noise(value):
+def is_signal_to_noise(value: Expr) -> list[Obligation]:
     earlier = value.xreplace({alpha_bar_t: alpha_bar_prev})
     return [
         equal(value, diff(marginal.mean, x_0) ** 2 / marginal.variance, "squared factor over variance"),
@@ -494,15 +497,15 @@ linear_schedule
 
 
 # %%
-def cosine(step):
-    return cos((step / T + offset) / (1 + offset) * pi / 2)
+def cosine(s: Expr) -> Expr:
+    return cos((s / T + offset) / (1 + offset) * pi / 2)
 
 
-def squared_cosine(step):
-    return cosine(step) ** 2
+def squared_cosine(s: Expr) -> Expr:
+    return cosine(s) ** 2
 
 
-def telescopes(value):
+def telescopes(value: Expr) -> list[Obligation]:
     signal = squared_cosine(t) / squared_cosine(0)
     return [
         equal((1 - value) * signal.subs(t, t - 1), signal, "the quotients multiply up to the squared cosine"),

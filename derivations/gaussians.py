@@ -10,11 +10,11 @@
 # numbers are made of vectors by the norm and the inner product alone.
 
 # %%
-from sympy import Integer, diff, exp, log, pi, sqrt
+from sympy import Expr, Integer, diff, exp, log, pi, sqrt
 
 from derivations.proof.certificates import antiderivative, gaussian_integral, same_density
 from derivations.proof.claims import Equation, Law, claim, mutant
-from derivations.proof.obligations import equal
+from derivations.proof.obligations import Obligation, equal
 from derivations.proof.symbols import (
     E,
     argument,
@@ -84,7 +84,7 @@ normaliser
 
 
 # %%
-def log_normal(point, mean, variance):
+def log_normal(point: Expr, mean: Expr, variance: Expr) -> Expr:
     """The logarithm of N(point; mean, variance · I) on R^d."""
     return -d / 2 * log(2 * pi * variance) - sqnorm(point - mean) / (2 * variance)
 
@@ -99,7 +99,7 @@ log_normal(x, mu, sigma**2)
 
 
 # %%
-def is_a_density(value):
+def is_a_density(value: Expr) -> list[Obligation]:
     integral = gaussian_integral(value, x, "density")
     return [
         *integral.obligations,
@@ -212,12 +212,12 @@ moments
 
 
 # %%
-def log_mgf(mean, variance, at=frequency):
+def log_mgf(mean: Expr, variance: Expr, at: Expr = frequency) -> Expr:
     """The logarithm of the moment generating function of N(mean, variance · I)."""
     return inner(at, mean) + variance * sqnorm(at) / 2
 
 
-def by_completing_the_square(value):
+def by_completing_the_square(value: Expr) -> list[Obligation]:
     integral = gaussian_integral(inner(frequency, x) + density.value, x, "generating function")
     return [*integral.obligations, equal(integral.log_value, value, "logarithm of the integral")]
 
@@ -266,7 +266,8 @@ sums = claim(
     uses=[mgf],
     sources=["D2:55", "D5:83"],
     assumes=[
-        "a generating function that is finite near zero determines its law (Mathlib: gaussianReal_add_gaussianReal_of_indepFun)"
+        "a generating function that is finite near zero determines its law "
+        "(Mathlib: gaussianReal_add_gaussianReal_of_indepFun)"
     ],
 )
 sums
@@ -312,7 +313,8 @@ products = claim(
     "gaussians.product",
     "Product of Gaussian densities",
     Law(
-        r"\frac{\mathcal{N}(x;\, \mu_{1},\, \sigma_{1}^{2} I)\; \mathcal{N}(x;\, \mu_{2},\, \sigma_{2}^{2} I)}"
+        r"\frac{\mathcal{N}(x;\, \mu_{1},\, \sigma_{1}^{2} I)\;"
+        r" \mathcal{N}(x;\, \mu_{2},\, \sigma_{2}^{2} I)}"
         r"{\mathcal{N}(\mu_{1};\, \mu_{2},\, (\sigma_{1}^{2} + \sigma_{2}^{2}) I)}",
         x,
         product_mean,
@@ -349,12 +351,12 @@ products
 
 
 # %%
-def after_step(mean, variance, factor, noise_variance):
+def after_step(mean: Expr, variance: Expr, factor: Expr, noise_variance: Expr) -> tuple[Expr, Expr]:
     """Mean and variance of factor · x + noise, for x with the given mean and variance."""
     return factor * mean, factor**2 * variance + noise_variance
 
 
-def integrating_out(mean, variance):
+def integrating_out(mean: Expr, variance: Expr) -> list[Obligation]:
     joint = log_normal(x_t, scale * x_s, sigma_2**2) + log_normal(x_s, mu, sigma_1**2)
     integral = gaussian_integral(joint, x_s, "joint density")
     return [
@@ -369,7 +371,8 @@ chain = claim(
     "gaussians.chain",
     "A Gaussian through a noisy step",
     Law(
-        r"\int \mathcal{N}(x_{t};\, a x_{s},\, \sigma_{2}^{2} I)\; \mathcal{N}(x_{s};\, \mu,\, \sigma_{1}^{2} I)\, dx_{s}",
+        r"\int \mathcal{N}(x_{t};\, a x_{s},\, \sigma_{2}^{2} I)\;"
+        r" \mathcal{N}(x_{s};\, \mu,\, \sigma_{1}^{2} I)\, dx_{s}",
         x_t,
         chained_mean,
         chained_variance,

@@ -10,7 +10,7 @@
 from sympy import Gt, Integer, log, sqrt
 
 from derivations.forward import SCHEDULE, sample
-from derivations.gaussians import log_normal, moments, reparameterization
+from derivations.gaussians import density, log_normal, moments, reparameterization
 from derivations.posterior import mean as posterior_mean
 from derivations.posterior import posterior
 from derivations.proof.claims import Equation, claim, mutant
@@ -56,7 +56,8 @@ kl = claim(
     "parameterization.kl",
     "Divergence between isotropic Gaussians",
     Equation(
-        r"D_{\mathrm{KL}}\left(\mathcal{N}(\mu_{1}, \sigma_{1}^{2} I) \,\Vert\, \mathcal{N}(\mu_{2}, \sigma_{2}^{2} I)\right)",
+        r"D_{\mathrm{KL}}\left(\mathcal{N}(\mu_{1}, \sigma_{1}^{2} I)"
+        r" \,\Vert\, \mathcal{N}(\mu_{2}, \sigma_{2}^{2} I)\right)",
         d / 2 * (log(sigma_2**2 / sigma_1**2) + sigma_1**2 / sigma_2**2 - 1)
         + sqnorm(mu_1 - mu_2) / (2 * sigma_2**2),
     ),
@@ -88,10 +89,11 @@ kl = claim(
             + sqnorm(mu_1 - mu_2) / sigma_2**2,
         ),
     ],
-    uses=[moments, reparameterization],
+    uses=[density, moments, reparameterization],
     sources=["D2:124"],
     implemented_by=["ddpm_ref.gaussian.kl"],
-    remark="D2 gives it for one dimension with β as the deviations, and forgets the logarithm in the integral before it.",
+    remark="D2 gives it for one dimension with β as the deviations, and forgets the logarithm in the "
+    "integral before it.",
 )
 kl
 

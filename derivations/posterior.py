@@ -8,7 +8,7 @@
 # Bayes' rule gives it: the step from $t-1$ to $t$, times the law of $x_{t-1}$, over the law of $x_t$.
 
 # %%
-from sympy import Eq, Ge, Integer, Lt, sqrt
+from sympy import Eq, Expr, Ge, Integer, Lt, sqrt
 
 from derivations.forward import SCHEDULE, kernel, marginal
 from derivations.gaussians import density, log_normal, products
@@ -36,7 +36,7 @@ from derivations.proof.symbols import (
 AFTER_THE_FIRST_STEP = (*SCHEDULE, alpha_bar_prev < 1)
 
 
-def before(expression):
+def before(expression: Expr) -> Expr:
     """The same expression one step earlier."""
     return expression.xreplace({alpha_bar_t: alpha_bar_prev})
 
@@ -95,7 +95,8 @@ variance = claim(
     uses=[density, kernel, marginal],
     sources=["Ho2020 (7)", "D2:107", "D3:248", "D3:343"],
     implemented_by=["ddpm_ref.process.q_posterior", "ddpm_ref.schedule.Schedule.posterior_variance"],
-    remark="The formula holds at t = 1 too, where it gives zero; the proof by densities needs t ≥ 2, the first step is below.",
+    remark="The formula holds at t = 1 too, where it gives zero; the proof by densities needs t ≥ 2, "
+    "the first step is below.",
 )
 variance
 
@@ -152,7 +153,7 @@ mean = claim(
     ],
     uses=[density, kernel, marginal],
     sources=["Ho2020 (7)", "D2:107", "D3:248"],
-    implemented_by=["ddpm_ref.process.q_posterior"],
+    implemented_by=["ddpm_ref.process.q_posterior", "ddpm_ref.process.mu_from_x0"],
     remark="D3 prints √α without an index in this formula; with α_t it is right.",
 )
 mean
@@ -186,7 +187,7 @@ posterior = claim(
             seen="D2 line 107, as printed",
         ),
     ],
-    uses=[products, mean, variance],
+    uses=[density, kernel, marginal, products, mean, variance],
     sources=["Ho2020 (6)", "D2:95", "D2:97", "D2:99", "D2:101", "D2:105", "D3:244"],
     implemented_by=["ddpm_ref.process.q_posterior"],
     assumes=["Bayes' rule for densities, and the Markov property: q(x_t | x_{t-1}, x_0) = q(x_t | x_{t-1})"],
@@ -232,7 +233,7 @@ below_step = claim(
     ],
     uses=[variance],
     sources=["D3:253"],
-    remark="The two choices that the paper tries for the reverse variance, β̃_t and β_t, are therefore ordered.",
+    remark="So the two choices that the paper tries for the reverse variance, β̃_t and β_t, are ordered.",
 )
 below_step
 
@@ -274,7 +275,7 @@ first_step
 
 
 # %%
-def next_step(expression):
+def next_step(expression: Expr) -> Expr:
     """The same expression one step later."""
     return expression.subs(
         {beta_t: 1 - alpha_next, alpha_bar_prev: alpha_bar_t, alpha_bar_t: alpha_bar_next}, simultaneous=True

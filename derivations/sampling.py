@@ -10,7 +10,7 @@
 from sympy import Eq, Integer, diff, log, sqrt
 
 from derivations.forward import SCHEDULE, marginal, sample
-from derivations.gaussians import after_step, chain, log_normal, reparameterization
+from derivations.gaussians import after_step, chain, density, log_normal, reparameterization
 from derivations.parameterization import mean_from_eps, x0_from_eps
 from derivations.posterior import variance as posterior_variance
 from derivations.proof.claims import Equation, Law, claim, mutant
@@ -84,7 +84,7 @@ ancestral_step = claim(
             value=(x_t - beta_t / sqrt(1 - alpha_bar_t) * eps_theta) / sqrt(alpha_bar_t) + sigma_t * z,
         ),
     ],
-    uses=[reparameterization],
+    uses=[density, reparameterization],
     sources=["Ho2020 Algorithm 2", "D3:305", "D3:342"],
     implemented_by=["ddpm_ref.process.p_sample"],
 )
@@ -161,9 +161,11 @@ gaussian_denoiser = claim(
             "as for standard normal data", value=sqrt(1 - alpha_bar_t) * (x_t - sqrt(alpha_bar_t) * data_mean)
         ),
     ],
+    uses=[sample],
     sources=["Ho2020 §3.2"],
     assumes=[
-        "jointly Gaussian variables that are uncorrelated are independent, so this projection is the conditional mean"
+        "jointly Gaussian variables that are uncorrelated are independent, so this projection is the "
+        "conditional mean"
     ],
 )
 gaussian_denoiser
@@ -206,7 +208,7 @@ reverse_law = claim(
     uses=[chain, ancestral_step, gaussian_denoiser],
     sources=["Ho2020 §3.2"],
     implemented_by=["ddpm_ref.sampler.ancestral"],
-    remark="Here N(μ_1, σ_1² I) is the law of x_t. Start from N(0, I) at T and apply it down to t = 1, where σ_1 is zero.",
+    remark="Here N(μ_1, σ_1² I) is the law of x_t. Start from N(0, I) at T and apply it down to t = 1.",
 )
 reverse_law
 
@@ -260,6 +262,7 @@ single_image = claim(
         mutant("divided by α_t", value=(1 - alpha_bar_prev) / alpha_t, seen="labml_nn, for eleven months"),
         mutant("no noise", value=Integer(0)),
     ],
+    uses=[posterior_variance],
     sources=["Ho2020 §3.2", "D3:253"],
     implemented_by=["ddpm_ref.schedule.Schedule.variance_fixed_small"],
 )

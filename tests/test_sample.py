@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,16 @@ def test_the_reverse_process_goes_through_every_t_of_every_batch(
     assert torch.equal(samples, torch.cat([state.x for state in states if state.t == 0]))
     assert all(torch.equal(kept.x, state.x) for kept, state in zip(history, states, strict=False))
     assert samples.abs().max() <= 1
+
+
+def test_the_variance_is_the_configurations(run: Path) -> None:
+    config, model, _ = read_run(run)
+
+    def last(config: Config) -> torch.Tensor:
+        *_, state = reverse(model, config, 2, torch.Generator().manual_seed(0))
+        return state.x
+
+    assert not torch.equal(last(config), last(replace(config, variance="fixed_small")))
 
 
 def break_config(run: Path) -> None:

@@ -110,6 +110,7 @@ def as_json(claim: Claim) -> dict[str, Any]:
             {
                 "note": decided.obligation.note,
                 "statement": decided.obligation.latex,
+                "given": [tex(h) for h in decided.obligation.given if h not in claim.given],
                 "outcomes": dict(decided.outcomes),
             }
             for decided in result.obligations

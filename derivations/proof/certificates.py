@@ -84,9 +84,8 @@ def gaussian_integral(exponent: Expr, variable: Symbol, note: str) -> GaussianIn
     c = exponent - square  # carries no `variable`: checked below
     shift_norm = sqnorm(b) if b != 0 else Integer(0)
     free_of_variable = _without(c, variable)
-    for part in (a, b, free_of_variable):
-        if variable in part.free_symbols:
-            raise ValueError(f"{note}: {exponent} is not a quadratic in {variable}")
+    if a == 0 or any(variable in part.free_symbols for part in (a, b, free_of_variable)):
+        raise ValueError(f"{note}: {exponent} is not a quadratic in {variable}")
     log_value = d / 2 * log(2 * pi / a) + shift_norm / (2 * a) + free_of_variable
     return GaussianIntegral(
         a,

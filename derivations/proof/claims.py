@@ -17,7 +17,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Literal, Protocol
 
-from sympy import Basic, Eq, Expr, Integer, PolynomialError, sympify
+from sympy import Basic, Eq, Expr, Ge, Gt, Le, Lt, PolynomialError, sympify
 from sympy.core.relational import Relational
 
 from derivations.proof import normal_form, witness, z3_kernel
@@ -349,7 +349,7 @@ def _decide(claim: Claim) -> Result:
         elif (found := witness.refute(obligation, tries=SPOT_CHECKS)) is not None:
             problems.append(f"{obligation.note}: both kernels prove it, yet it fails: {found.describe()}")
     proved = {decision.obligation for decision in decided if decision.proved}
-    problems += [f"the proof does not depend on the statement's {part}" for part in _unread(claim, proved)]
+    problems += [f"the proof does not depend on the {part}" for part in _unread(claim, proved)]
     refuted: dict[str, Witness] = {}
     for wrong in claim.mutants:
         fall = _refute(claim, wrong, proved)
@@ -393,23 +393,30 @@ def _expressions(parts: Iterable[Basic]) -> list[Expr]:
 
 def _unread(claim: Claim, proved: Collection[Obligation]) -> list[str]:
     """The parts of a statement that can be changed without any obligation failing at some point."""
-    changes: list[tuple[str, str, Basic]] = []
-    for name, part in claim.statement.parts.items():
-        if isinstance(part, Eq):
-            changes.append((name, name, part.func(part.lhs, part.rhs + 1, evaluate=False)))
-        elif isinstance(part, Relational):
-            changes.append((name, f"{name} ({part.rel_op})", part.func(part.rhs, part.lhs, evaluate=False)))
-        else:
-            changes.append((name, name, 2 * part if part != 0 else Integer(1)))
+
+    def falls(name: str, changed: Basic) -> bool:
+        made = (obligation for obligation in claim.obligations(**{name: changed}) if obligation not in proved)
+        return any(witness.refute(obligation) for obligation in made)
+
     return [
-        shown
-        for name, shown, changed in changes
-        if not any(
-            witness.refute(obligation)
-            for obligation in claim.obligations(**{name: changed})
-            if obligation not in proved
-        )
+        what
+        for name, part in claim.statement.parts.items()
+        for what, versions in _changes(name, part).items()
+        if not any(falls(name, changed) for changed in versions)
     ]
+
+
+def _changes(name: str, part: Basic) -> dict[str, list[Basic]]:
+    """What can be changed about a part, and other versions of it, of which one at least must be false."""
+    if not isinstance(part, Relational):
+        return {name: [2 * part, part / 2, part + 1, part - 1]}
+    left, right = (_changes("", side)[""] for side in part.args)
+    turned = {Le: Ge, Ge: Le, Lt: Gt, Gt: Lt, Eq: Lt}[part.func]
+    return {
+        f"left side of {name}": [part.func(side, part.rhs, evaluate=False) for side in left],
+        f"right side of {name}": [part.func(part.lhs, side, evaluate=False) for side in right],
+        f"sign of {name}": [turned(part.lhs, part.rhs, evaluate=False)],
+    }
 
 
 def _refute(claim: Claim, wrong: Mutant, proved: Collection[Obligation]) -> Witness | str:

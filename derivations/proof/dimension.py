@@ -39,7 +39,7 @@ def gram(first: Symbol, second: Symbol) -> Symbol:
 
 
 def by_inner_products(expression: Expr) -> Expr:
-    """Write norms and inner products through free symbols, one for each pair of vectors; take expectations."""
+    """Write norms and inner products through free symbols, one per pair of vectors; take expectations."""
     if isinstance(expression, E):
         return _isserlis(by_inner_products(expression.args[0]))
     if isinstance(expression, sqnorm | inner):

@@ -163,10 +163,8 @@ def is_positive(expression: Expr, given: Sequence[Relational], *, strict: bool) 
     numerator, denominator = fraction(cancel(together(generators.replace(expression.xreplace(substitution)))))
     if generators.roots or generators.functions:
         return False
-    return (
-        (_has_sign(numerator, positive, strict)
-        and _has_sign(denominator, positive, True))
-        or (_has_sign(-numerator, positive, strict) and _has_sign(-denominator, positive, True))
+    return (_has_sign(numerator, positive, strict) and _has_sign(denominator, positive, True)) or (
+        _has_sign(-numerator, positive, strict) and _has_sign(-denominator, positive, True)
     )
 
 
@@ -178,7 +176,7 @@ def _upper_bound(symbol: Symbol, given: Sequence[Relational]) -> str | None:
 
 
 def _has_sign(polynomial: Expr, positive: set[Symbol], strict: bool) -> bool:
-    """Tell whether a polynomial in nonnegative symbols (others in even powers) has no negative coefficient."""
+    """Tell whether no coefficient is negative (symbols without a sign must occur in even powers)."""
     polynomial = polynomial.expand()
     if not polynomial.free_symbols:
         return bool(polynomial > 0 if strict else polynomial >= 0)

@@ -31,17 +31,23 @@ class Obligation:
             raise ValueError(f"relation must be '==', '<=' or '<'; got {self.relation!r}")
         for side in (self.left, self.right):
             check_readable(side, self.note)
-            if _degree(side, self.note) > (1 if self.relation == "==" else 0):
+            allowed = 1 if self.relation == "==" else 0
+            if (degree := _degree(side, self.note)) > allowed:
                 raise ValueError(
-                    f"{self.note}: {side} is no multiple of d and of norms; d = 1 and d = 2 do not decide it"
+                    f"{self.note}: {side} is of degree {degree} in d and norms; "
+                    f"d = 1 and d = 2 decide {self.relation!r} up to degree {allowed}"
                 )
         for hypothesis in self.given:
             if not isinstance(hypothesis, Eq | Le | Lt | Ge | Gt):
-                raise TypeError(f"{self.note}: a hypothesis is an equation or an inequality; got {hypothesis}")
+                raise TypeError(
+                    f"{self.note}: a hypothesis is an equation or an inequality; got {hypothesis}"
+                )
             for side in hypothesis.args:
                 check_readable(side, self.note)
                 if _speaks_of_vectors(side):
-                    raise ValueError(f"{self.note}: a hypothesis may not mention vectors or d; got {hypothesis}")
+                    raise ValueError(
+                        f"{self.note}: a hypothesis may not mention vectors or d; got {hypothesis}"
+                    )
 
     @property
     def dimensions(self) -> tuple[int, ...]:
@@ -75,7 +81,9 @@ def less(left: object, right: object, note: str, *, given: tuple[Relational, ...
 
 def holds(relation: Relational, note: str, *, given: tuple[Relational, ...] = ()) -> Obligation:
     """Turn a SymPy relation into an obligation."""
-    left, right = relation.lhs, relation.rhs
+    if not isinstance(relation, Relational):
+        raise TypeError(f"{note}: expected an equation or an inequality; got {relation}")
+    left, right = relation.args
     match relation:
         case Eq():
             return equal(left, right, note, given=given)
@@ -88,7 +96,7 @@ def holds(relation: Relational, note: str, *, given: tuple[Relational, ...] = ()
         case Gt():
             return less(right, left, note, given=given)
         case _:
-            raise TypeError(f"{note}: expected an equation or an inequality; got {relation!r}")
+            raise TypeError(f"{note}: expected an equation or an inequality; got {relation}")
 
 
 def check_readable(expression: Expr, note: str) -> None:
@@ -98,10 +106,10 @@ def check_readable(expression: Expr, note: str) -> None:
             raise ValueError(f"{note}: {expression} holds a floating-point number; write a Rational")
         if node.is_Symbol and node not in TEX:
             raise ValueError(f"{note}: {node} is not declared in derivations.proof.symbols")
-        half = node.is_Pow and node.exp.is_Rational and node.exp.q in (1, 2)
-        if not (node.is_Rational or node.is_Symbol or node.is_Add or node.is_Mul or half or node == pi):
-            if node.func not in FUNCTIONS:
-                raise ValueError(f"{note}: no kernel reads {node} in {expression}")
+        number = node.is_Rational or node.is_Symbol or node == pi
+        power = node.is_Pow and node.exp.is_Rational and node.exp.q in (1, 2)
+        if not (number or power or node.is_Add or node.is_Mul or node.func in FUNCTIONS):
+            raise ValueError(f"{note}: no kernel reads {node} in {expression}")
 
 
 def _speaks_of_vectors(expression: Expr) -> bool:
@@ -124,7 +132,9 @@ def _degree(node: Expr, note: str) -> int:
     if any(degrees):
         if node.is_Pow and node.exp.is_Integer and node.exp > 0:
             return degrees[0] * int(node.exp)
-        raise ValueError(f"{note}: {node} is not a multiple of d and of norms; d = 1 and d = 2 do not decide it")
+        raise ValueError(
+            f"{note}: {node} is not a multiple of d and of norms; d = 1 and d = 2 do not decide it"
+        )
     return 0
 
 

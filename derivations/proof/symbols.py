@@ -8,11 +8,15 @@ Vectors stand for elements of R^d with d left open. A formula that is linear in 
 coordinate; `sqnorm` and `inner` are the only ways to make a number of them.
 """
 
+# mypy: disallow-subclassing-any=False
+# SymPy ships no types, and its functions and printers are made by subclassing.
+
 from __future__ import annotations
 
+import sys
 from functools import cache
 
-from sympy import Add, Basic, Expr, Function, Mul, Symbol, log
+from sympy import Add, Basic, Expr, Function, Mul, Symbol, init_printing, log
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 
@@ -424,3 +428,5 @@ mean_gap = scalar("mean_gap", r"\Delta\mu")
 missing_t = scalar("missing_t", "D_{t}", positive=True)
 missing_prev = scalar("missing_prev", "D_{t-1}", positive=True)
 data_spread = scalar("data_spread", "s", positive=True)
+if "IPython" in sys.modules:  # a notebook shows expressions with this TeX, tuples of them too
+    init_printing(use_latex="mathjax", latex_printer=lambda expression, **_: tex(expression))

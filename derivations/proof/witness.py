@@ -8,7 +8,7 @@ zero refutes. The evaluator walks the tree itself and knows nothing of SymPy's s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -210,18 +210,22 @@ def _evaluate(node: Expr, point: Point) -> Fraction | flint.arb:
     if node.is_Add:
         total = values[0]
         for value in values[1:]:
-            exact = isinstance(total, Fraction) and isinstance(value, Fraction)
-            total = total + value if exact else _arb(total) + _arb(value)
+            if isinstance(total, Fraction) and isinstance(value, Fraction):
+                total += value
+            else:
+                total = _arb(total) + _arb(value)
         return total
     if node.is_Mul:
         result = values[0]
         for value in values[1:]:
-            exact = isinstance(result, Fraction) and isinstance(value, Fraction)
-            result = result * value if exact else _arb(result) * _arb(value)
+            if isinstance(result, Fraction) and isinstance(value, Fraction):
+                result *= value
+            else:
+                result = _arb(result) * _arb(value)
         return result
     if node.is_Pow and node.exp.is_Rational:
         return _power(values[0], node.exp)
-    functions = {
+    functions: Mapping[object, Callable[[flint.arb], flint.arb]] = {
         log: lambda a: a.log(),
         exp: lambda a: a.exp(),
         cos: lambda a: a.cos(),
@@ -243,7 +247,8 @@ def _power(base: Fraction | flint.arb, exponent: Rational) -> Fraction | flint.a
         raise UndefinedError("division by zero")
     if denominator == 2:
         base = _sqrt(base)
-    return base**numerator
+    power: Fraction | flint.arb = base**numerator
+    return power
 
 
 def _sqrt(value: Fraction | flint.arb) -> Fraction | flint.arb:

@@ -54,13 +54,11 @@ def _decide(left: Expr, relation: str, right: Expr, given: Sequence[Relational])
         return "unknown"
     outcome = _Problem(given).refute(lambda p: p.compare(rest, "==", Rational(0)))
     for product in _log_products(logs, given):
-        if outcome == "proved":
-            outcome = (
-                "unknown"
-                if product is None
-                else _Problem(given).refute(lambda p, q=product: p.compare(q, "==", Rational(1)))
-            )
-    return outcome
+        if outcome == "proved" and product is not None:
+            outcome = _Problem(given).refute(lambda p, q=product: p.compare(q, "==", Rational(1)))
+        elif outcome == "proved":
+            return "unknown"
+    return "unknown" if logs and outcome == "refuted" else outcome  # logarithms may make up for it
 
 
 def is_satisfiable(given: Sequence[Relational]) -> Literal["yes", "no", "unknown"]:
