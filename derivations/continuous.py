@@ -14,7 +14,7 @@
 from fractions import Fraction
 from functools import cache
 
-from sympy import Eq, Expr, Integer, Lt, Rational, diff, exp, sqrt
+from sympy import Eq, Expr, Integer, Lt, Rational, diff, exp, log, sqrt
 
 from derivations.forward import SCHEDULE, alpha_bar, kernel, linear_schedule, marginal, sample, snr
 from derivations.posterior import AFTER_THE_FIRST_STEP, before
@@ -22,6 +22,7 @@ from derivations.posterior import mean as posterior_mean
 from derivations.posterior import variance as posterior_variance
 from derivations.proof.certificates import induction
 from derivations.proof.claims import Equation, Holds, Law, claim, mutant
+from derivations.proof.inequalities import tangent
 from derivations.proof.obligations import Obligation, at_most, equal, less
 from derivations.proof.symbols import (
     E,
@@ -31,7 +32,10 @@ from derivations.proof.symbols import (
     alpha_t,
     argument,
     beta_1,
+    beta_max,
     beta_s,
+    beta_sum_prev,
+    beta_sum_t,
     beta_T,
     beta_t,
     density_q,
@@ -160,14 +164,105 @@ sde_law = claim(
         mutant("at the prior at once", mean=0 * x_0, variance=Integer(1)),
     ],
     uses=[euler_step],
-    sources=["Song et al. 2021 (33)", "D5:107", "D5:121"],
+    sources=["Song et al. 2021 (33)", "D4:95", "D5:107", "D5:121"],
     assumes=[
         "mean and variance of a linear stochastic differential equation obey these equations (Itô)",
         "a linear differential equation has one solution; its solution is Gaussian from a fixed start",
-        "as the steps shrink, the chain's law tends to that of the equation",
     ],
 )
 sde_law
+
+# %% [markdown]
+# That $\bar\alpha_t$ tends to $e^{-B}$ can be seen in the chain itself. Its logarithm is the sum of the
+# $\log(1 - \beta_s)$, each below $-\beta_s$, and above $-\beta_s / (1 - \beta_{\max})$ if no $\beta_s$
+# exceeds $\beta_{\max}$. So if the steps get smaller while their sum stays $B$, the signal has no choice.
+
+# %%
+SUMMED = (
+    alpha_t < 1,
+    Eq(alpha_bar_t, alpha_bar_prev * alpha_t),
+    Eq(beta_sum_t, beta_sum_prev + 1 - alpha_t),
+)
+SUMMED
+
+
+# %%
+def added_by_a_step(bound: Expr) -> Expr:
+    """What a step adds to a multiple of the sum of the β_s; the bound is zero before the first step."""
+    return bound.xreplace({beta_sum_t: 1 - alpha_t}) - bound.subs(beta_sum_t, 0)
+
+
+def begins_and_adds_up(bound: Expr) -> list[Obligation]:
+    whole = bound.xreplace({beta_sum_t: beta_sum_prev + 1 - alpha_t})
+    return [
+        equal(bound.subs(beta_sum_t, 0), 0, "base case t = 0"),
+        equal(
+            whole, bound.xreplace({beta_sum_t: beta_sum_prev}) + added_by_a_step(bound), "the bound adds up"
+        ),
+        equal(
+            log(alpha_bar.value), log(alpha_bar_prev) + log(alpha_t), "so does the logarithm of the signal"
+        ),
+    ]
+
+
+product_above = claim(
+    "continuous.product-above",
+    "The signal is below the exponential",
+    Holds(log(alpha_bar_t) <= -beta_sum_t),
+    given=SUMMED,
+    proof=lambda relation: [
+        *begins_and_adds_up(relation.rhs),
+        equal(relation.lhs, log(alpha_bar_t), "what is bounded"),
+        *tangent(
+            relation.func(log(alpha_t), added_by_a_step(relation.rhs), evaluate=False),
+            alpha_t,
+            at=Integer(1),
+            name="one step",
+            sides="below",
+            given=(alpha_t < 1,),
+        ),
+    ],
+    mutants=[
+        mutant("with room for a half more", relation=log(alpha_bar_t) <= -3 * beta_sum_t / 2),
+        mutant("above", relation=log(alpha_bar_t) >= -beta_sum_t),
+    ],
+    uses=[alpha_bar],
+    sources=["D5:107", "D5:115"],
+    assumes=["induction over the natural numbers", "mean value theorem"],
+)
+product_above
+
+# %%
+product_below = claim(
+    "continuous.product-below",
+    "And not far below",
+    Holds(log(alpha_bar_t) >= -beta_sum_t / (1 - beta_max)),
+    given=[*SUMMED, Eq(alpha_t, 1 - rho * beta_max), rho <= 1, beta_max < 1],
+    proof=lambda relation: [
+        *begins_and_adds_up(relation.rhs),
+        equal(relation.lhs, log(alpha_bar_t), "what is bounded"),
+        *tangent(
+            relation.func(log(alpha_t), -(1 - alpha_t) / alpha_t, evaluate=False),
+            alpha_t,
+            at=Integer(1),
+            name="one step",
+            sides="below",
+            given=(alpha_t < 1,),
+        ),
+        at_most(added_by_a_step(relation.rhs), -(1 - alpha_t) / alpha_t, "α_t is at least 1 - β_max"),
+    ],
+    mutants=[
+        mutant("equal to the exponential", relation=log(alpha_bar_t) >= -beta_sum_t),
+        mutant("half as much", relation=log(alpha_bar_t) >= -beta_sum_t / 2),
+        mutant("below", relation=log(alpha_bar_t) <= -beta_sum_t / (1 - beta_max)),
+    ],
+    uses=[alpha_bar],
+    sources=["D5:107"],
+    assumes=["induction over the natural numbers", "mean value theorem"],
+    remark="Every β_s is ρ β_max with some ρ ≤ 1. For the paper's schedule, with B = 10.05 and β_max = 0.02, "
+    "log ᾱ_T lies between -10.26 and -10.05; it is -10.12.",
+)
+product_below
 
 # %% [markdown]
 # ## Both directions
@@ -219,8 +314,8 @@ probability_flow = claim(
     ],
     sources=["Song et al. 2021 (13)", "D5:49"],
     assumes=["the continuity equation, and that it determines the densities"],
-    remark="A deterministic reverse process exists, but it is this one (DDIM is its discretisation), not the "
-    "one of the documents.",
+    remark="So a deterministic reverse process exists; it is not the one of the documents. Song et al. show "
+    "that DDIM with η = 0 discretises it.",
 )
 probability_flow
 
@@ -412,23 +507,23 @@ crossing
 # %%
 def is_what_is_left(value: Expr) -> list[Obligation]:
     shown, low, high = enclosed(1000)
-    half_a_digit = Rational(1, 2 * 10**9)
+    half = Rational(1, 2)
     return [
         *shown,
-        at_most(value - half_a_digit, low, "not below"),
-        at_most(high, value + half_a_digit, "not above"),
+        at_most(value - half, 10**9 * low, "not below"),
+        at_most(10**9 * high, value + half, "not above"),
     ]
 
 
 end_of_schedule = claim(
     "continuous.end-of-schedule",
     "The signal at the end of the paper's schedule",
-    Equation(r"\bar{\alpha}_{1000}\ \text{to nine decimals}", Rational(40358, 10**9)),
+    Equation(r"10^{9}\, \bar{\alpha}_{1000}\ \text{rounded}", Integer(40358)),
     proof=is_what_is_left,
     mutants=[
         mutant("nothing", value=Integer(0), seen="D5 line 121, if read as an equation"),
-        mutant("as if every step had the mean β", value=Rational(41045, 10**9)),
-        mutant("as if small steps added up in the exponent", value=Rational(43186, 10**9)),
+        mutant("as if every step had the mean β", value=Integer(41045)),
+        mutant("as if small steps added up in the exponent", value=Integer(43186)),
     ],
     uses=[linear_schedule, alpha_bar],
     sources=["Ho2020 §4", "D3:98", "D5:121"],
@@ -518,9 +613,9 @@ small = claim(
     ],
     uses=[drop],
     sources=["D2:10", "D3:139", "D4:65", "D4:67"],
-    remark="The drops of all steps add up to SNR(1) - SNR(T), so a larger T makes each smaller, which is "
-    "D4's guess. Early steps, where ᾱ is near one, need the smallest β; at t = 1 no β is small enough, since "
-    "q(x_0 | x_1) is the data.",
+    remark="From t = 2 on the drops add up to SNR(1) - SNR(T), so more steps between the same two ends make "
+    "each smaller on average, which is D4's guess. Early steps, where ᾱ is near one, need the smallest β; at "
+    "t = 1 no β is small enough, since q(x_0 | x_1) is the data.",
 )
 small
 
@@ -663,7 +758,6 @@ random
 # ## What this chapter assumed
 #
 # Itô's rule for the mean and variance of a linear stochastic differential equation, uniqueness of the
-# solutions, the Fokker-Planck and continuity equations, and that the chain tends to the equation as its
-# steps shrink. That the reverse of a Markov chain is a Markov chain, and that for small steps its increments
-# are Gaussian in the limit for all data (Feller), is quoted by the paper; here it is proved for two images,
-# with the size of the error.
+# solutions, the Fokker-Planck and continuity equations, and the mean value theorem. That the reverse of a
+# Markov chain is a Markov chain, and that for small steps its increments are Gaussian in the limit for all
+# data (Feller), is quoted by the paper; here it is proved for two images, with the size of the error.

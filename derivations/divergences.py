@@ -10,7 +10,8 @@
 # Logarithms are natural, so everything is in nats. A law on a finite alphabet gives the letter $i$ the
 # probability $p_i > 0$; $0 \log 0$ counts as zero. Each quantity is a sum over letters, and what is proved
 # of the summand holds for every alphabet, and for densities under the integral. To refute a wrong version one
-# alphabet is enough, so each sum is also written out on two letters, of probabilities $p$ and $\bar p = 1 - p$.
+# alphabet is enough, so each sum is also written out on two letters, of probabilities $p$ and $\bar p = 1 -
+# p$.
 
 # %%
 from collections.abc import Sequence
@@ -70,6 +71,7 @@ from derivations.proof.symbols import (
     z,
 )
 
+LETTER = (p_i < 1, q_i < 1)
 WITHIN = (p < 1, q < 1)
 TWO_LETTERS = (*WITHIN, Eq(p_rest, 1 - p), Eq(q_rest, 1 - q))
 
@@ -81,7 +83,9 @@ def at(summand: Expr, first: object, second: object) -> Expr:
 
 def two_letters(summand: Expr) -> Expr:
     """The sum over an alphabet of two letters."""
-    return at(summand, p, q).subs(q_other, q_second) + at(summand, p_rest, q_rest).subs(q_other, q_second_rest)
+    return at(summand, p, q).subs(q_other, q_second) + at(summand, p_rest, q_rest).subs(
+        q_other, q_second_rest
+    )
 
 
 def written_out(total: Expr) -> Expr:
@@ -99,7 +103,7 @@ def written_out(total: Expr) -> Expr:
 probability = claim(
     "divergences.probability",
     "A probability: the law is fixed, the outcome varies",
-    Equation(r"P(x \mid n), \quad x = 1, \dots, n,", 1 / letters),
+    Equation(r"P(1 \mid n) = \dots = P(n \mid n)", 1 / letters),
     proof=lambda value: [equal(letters * value, 1, "n equal shares of one")],
     mutants=[
         mutant("one outcome too many", value=1 / (letters + 1)),
@@ -130,7 +134,8 @@ likelihood = claim(
         mutant("a 2 among 4 to 50", value=Rational(3, 10) + Rational(1, 47)),
     ],
     sources=["D1:41", "D1:44", "D1:45"],
-    remark="A likelihood ranks laws. To be a law of θ it needs a prior and a normaliser, which is Bayes' rule.",
+    remark="A likelihood ranks laws. To be a law of θ it needs a prior and a normaliser, which is "
+    "Bayes' rule.",
 )
 likelihood
 
@@ -163,7 +168,9 @@ coin = claim(
                 log_likelihood(share), log_likelihood((heads + 1) / (heads + tails + 2)), evaluate=False
             ),
         ),
-        mutant("at one half", relation=Le(log_likelihood(share), log_likelihood(Rational(1, 2)), evaluate=False)),
+        mutant(
+            "at one half", relation=Le(log_likelihood(share), log_likelihood(Rational(1, 2)), evaluate=False)
+        ),
         mutant(
             "strictly smaller everywhere",
             relation=Lt(log_likelihood(share), log_likelihood(frequency_of_heads), evaluate=False),
@@ -195,18 +202,18 @@ def joint(s_1: int, s_2: int, s_3: int) -> Expr:
     return product
 
 
-def conditional(states: Sequence[int], given_states: Sequence[tuple[int, ...]]) -> Expr:
-    """P[s_3 = 1 | the first two states are among those given]."""
-    return Add(*(joint(*pair, 1) for pair in given_states)) / Add(
-        *(joint(*pair, last) for pair in given_states for last in states)
+def conditional(pairs: Sequence[tuple[int, int]]) -> Expr:
+    """P[s_3 = 1 | (s_1, s_2) is among the pairs]."""
+    return Add(*(joint(*pair, 1) for pair in pairs)) / Add(
+        *(joint(*pair, last) for pair in pairs for last in (0, 1))
     )
 
 
 def both_conditionals(value: Expr) -> list[Obligation]:
     return [
-        equal(conditional((0, 1), [(1, 1)]), value, "given s_2 = 1 and s_1 = 1"),
-        equal(conditional((0, 1), [(0, 1)]), value, "given s_2 = 1 and s_1 = 0"),
-        equal(conditional((0, 1), [(0, 1), (1, 1)]), value, "given s_2 = 1 alone"),
+        equal(conditional([(1, 1)]), value, "given s_2 = 1 and s_1 = 1"),
+        equal(conditional([(0, 1)]), value, "given s_2 = 1 and s_1 = 0"),
+        equal(conditional([(0, 1), (1, 1)]), value, "given s_2 = 1 alone"),
     ]
 
 
@@ -223,7 +230,7 @@ markov = claim(
         mutant("the present exchanged", value=next_from_0),
         mutant("the step before", value=step_from_1),
     ],
-    sources=["D1:50", "D1:51", "D2:27", "D3:44", "D3:47", "D3:50"],
+    sources=["D1:50", "D1:51", "D2:27", "D3:43", "D3:46", "D3:49"],
     remark="'Memoryless' means: without memory of how the present state was reached. The present itself is "
     "remembered, and without the present the past does matter.",
 )
@@ -234,6 +241,7 @@ markov
 #
 # Cross-entropy is the mean of $-\log q$ under $p$. What the logarithm is for: if two letters are drawn
 # independently, cross-entropies add.
+
 
 # %%
 def adds_up(value: Expr) -> list[Obligation]:
@@ -252,6 +260,7 @@ cross_entropy = claim(
     "Cross-entropy",
     Equation(r"H(p, q) = \sum_{i} h_{i}, \qquad h_{i}", -p_i * log(q_i)),
     definition=True,
+    given=[*LETTER, p_second < 1, q_second < 1],
     proof=adds_up,
     mutants=[
         mutant("sign", value=p_i * log(q_i)),
@@ -294,7 +303,7 @@ entropy
 # %%
 surprise = claim(
     "divergences.surprise",
-    "A share of one has a positive surprise",
+    "The surprise of a share is positive",
     Holds(Gt(-log(share), 0, evaluate=False)),
     given=[share < 1],
     proof=lambda relation: tangent(
@@ -362,7 +371,7 @@ pointwise
 # both masses are one, and the divergence is not negative. It is zero only if every letter has equality.
 
 # %%
-MASSES = (Eq(p_sum, p_before + p_i), Eq(q_sum, q_before + q_i))
+MASSES = (*LETTER, Eq(p_sum, p_before + p_i), Eq(q_sum, q_before + q_i), p_sum <= 1, q_sum <= 1)
 
 
 def letter_by_letter(relation: Ge) -> list[Obligation]:
@@ -372,7 +381,9 @@ def letter_by_letter(relation: Ge) -> list[Obligation]:
     return [
         equal(relation.lhs, kl_sum, "what is bounded"),
         equal(start, 0, "no letter yet: both sides are zero"),
-        *combination(step, [(Integer(1), applied(pointwise, {p_i: p_i}))], name="one more letter", given=MASSES),
+        *combination(
+            step, [(Integer(1), applied(pointwise, {p_i: p_i}))], name="one more letter", given=MASSES
+        ),
         equal(relation.rhs.subs({p_sum: 1, q_sum: 1}), 0, "all letters: both masses are one"),
     ]
 
@@ -490,25 +501,22 @@ asymmetric = claim(
 asymmetric
 
 # %%
+there = kl_two_letters.xreplace({q: 1 - p})
+back = written_out(two_letters(at(kl.value, q_i, p_i))).xreplace({q: 1 - p})
+
 exchanged = claim(
     "divergences.kl-sometimes-symmetric",
     "Yet some different laws have equal divergences both ways",
     Equation(
-        r"D_{\mathrm{KL}}(p \,\Vert\, q) - D_{\mathrm{KL}}(q \,\Vert\, p)"
-        r" \quad \text{for } q = (1 - p,\, p), \qquad \text{which is}",
+        r"D_{\mathrm{KL}}\left((p, 1 - p) \,\Vert\, (1 - p, p)\right)"
+        r" - D_{\mathrm{KL}}\left((1 - p, p) \,\Vert\, (p, 1 - p)\right)",
         Integer(0),
     ),
     given=[p < 1],
-    proof=lambda value: [
-        equal(
-            kl_two_letters.xreplace({q: 1 - p}) - kl_two_letters.subs({p: 1 - p, q: p}, simultaneous=True),
-            value,
-            "letters exchanged",
-        )
-    ],
+    proof=lambda value: [equal(there - back, value, "letters exchanged")],
     mutants=[
-        mutant("the divergence itself", value=(2 * p - 1) * log(p / (1 - p)), seen="D1 line 65, if p ≠ q is all it asks"),
-        mutant("of either sign", value=2 * p - 1),
+        mutant("of opposite sign", value=2 * there),
+        mutant("the second is zero", value=there),
     ],
     uses=[kl],
     sources=["D1:65"],
@@ -527,7 +535,14 @@ triangle = claim(
             evaluate=False,
         )
     ),
-    proof=lambda relation: numbers(relation, name="divergences"),
+    proof=lambda relation: [
+        *numbers(relation, name="divergences"),
+        equal(
+            between(QUARTER, THREE_QUARTERS),
+            2 * (between(QUARTER, HALF) + between(HALF, THREE_QUARTERS)),
+            "twice as long",
+        ),
+    ],
     mutants=[
         mutant(
             "the triangle inequality",
@@ -549,7 +564,8 @@ triangle = claim(
     uses=[kl],
     sources=["D1:65"],
     assumes=["the logarithm increases"],
-    remark="The direct way, from (1/4, 3/4) to (3/4, 1/4), is exactly twice the way by (1/2, 1/2).",
+    remark="On the left the divergence of (1/4, 3/4) from (3/4, 1/4); on the right the two by way of "
+    "(1/2, 1/2), exactly half as much.",
 )
 triangle
 
@@ -642,7 +658,7 @@ maximum_likelihood
 # %%
 def from_mixture(first: Expr, second: Expr) -> Expr:
     """Half a letter's summand in the divergence of the first law from the mixture."""
-    return first * log(first / ((first + second) / 2)) / 2
+    return first * log(2 * first / (first + second)) / 2
 
 
 js_summand = from_mixture(p_i, q_i) + from_mixture(q_i, p_i)
@@ -651,7 +667,7 @@ mixture = (p_i + q_i) / 2
 
 
 def is_the_gain_of_mixing(value: Expr) -> list[Obligation]:
-    """H(m) less the mean entropy; H(m) is the mean of H(p, m) and H(q, m), as the first argument is averaged."""
+    """H(m) less the mean entropy; H(m) is the mean of H(p, m) and H(q, m)."""
     of_mixture = (at(cross_entropy.value, p_i, mixture) + at(cross_entropy.value, q_i, mixture)) / 2
     gain = of_mixture - (entropy.value + entropy.value.xreplace({p_i: q_i})) / 2
     return [
@@ -676,7 +692,10 @@ js = claim(
             seen="D1 line 66, as its context reads",
         ),
         mutant("the sum for the average", value=2 * js_summand),
-        mutant("divergences of the mixture from p and q", value=kl.value.subs({p_i: mixture, q_i: p_i}, simultaneous=True)),
+        mutant(
+            "divergences of the mixture from p and q",
+            value=kl.value.subs({p_i: mixture, q_i: p_i}, simultaneous=True),
+        ),
     ],
     sources=["D1:66"],
     remark="D1's line is right if 'the two divergences' are those from the mixture.",
@@ -750,6 +769,8 @@ jeffreys_large = claim(
     uses=[jeffreys, js],
     sources=["D1:66"],
     assumes=["the logarithm increases"],
+    remark="On the left Jeffreys' divergence between (4/5, 1/5) and (1/5, 4/5). As the laws part it passes "
+    "any bound, as its first half does.",
 )
 jeffreys_large
 
@@ -762,6 +783,7 @@ js_lower = claim(
     "divergences.js-not-negative",
     "Jensen-Shannon is not negative",
     Holds(Ge(js_summand, 0, evaluate=False)),
+    given=LETTER,
     proof=lambda relation: combination(
         relation,
         [
@@ -769,6 +791,7 @@ js_lower = claim(
             (HALF, applied(pointwise, {p_i: q_i, q_i: mixture})),
         ],
         name="twice the tangent",
+        given=LETTER,
     ),
     mutants=[
         mutant("at least half the difference", relation=Ge(js_summand, (p_i - q_i) / 2, evaluate=False)),
@@ -790,6 +813,7 @@ js_upper = claim(
     "divergences.js-below-log-2",
     "Jensen-Shannon is below log 2 where both laws are positive",
     Holds(Lt(js_summand, most, evaluate=False)),
+    given=LETTER,
     proof=lambda relation: combination(
         relation,
         [
@@ -797,6 +821,7 @@ js_upper = claim(
             (q_i / 2, applied(surprise, {share: shares[1]})),
         ],
         name="surprises of two shares",
+        given=LETTER,
     ),
     mutants=[
         mutant("half the bound", relation=Lt(js_summand, most / 2, evaluate=False)),
@@ -805,7 +830,8 @@ js_upper = claim(
     ],
     uses=[js],
     sources=["D1:66", "D5:17"],
-    remark="The mixture's masses sum to one, so JS < log 2 as soon as one letter has both p_i and q_i positive.",
+    remark="The mixture's masses sum to one, so JS < log 2 as soon as one letter has both p_i and "
+    "q_i positive.",
 )
 js_upper
 
@@ -849,7 +875,8 @@ js_triangle = claim(
     uses=[js],
     sources=["D1:66"],
     assumes=["the logarithm increases"],
-    remark="Its square root is a distance (Endres and Schindelin 2003); that theorem is not proved here, and "
+    remark="Laws as above: the direct way on the left, the way by (1/2, 1/2) on the right. "
+    "Its square root is a distance (Endres and Schindelin 2003); that theorem is not proved here, and "
     "nothing here uses it.",
 )
 js_triangle
@@ -876,7 +903,7 @@ disjoint_kl = claim(
         less(diff(value, tolerance), 0, "and passed"),
     ],
     mutants=[
-        mutant("bounded by log 2, as Jensen-Shannon's", value=log(2 / (1 + tolerance))),
+        mutant("from the mixture: bounded", value=log(2 / (1 + tolerance))),
         mutant("the overlap's share", value=1 - tolerance),
         mutant("sign", value=log(tolerance)),
     ],
@@ -894,7 +921,8 @@ disjoint_kl
 disjoint_js = claim(
     "divergences.disjoint-js",
     "Without overlap Jensen-Shannon is log 2, near or far",
-    Equation(r"\mathrm{JS}(p, q) \text{ for disjoint supports}", log(2)),
+    Equation(r"\text{for disjoint supports: } \quad \mathrm{JS}(p, q)", log(2)),
+    given=LETTER,
     proof=lambda value: [
         equal(
             from_mixture(p_i, Integer(0)) + from_mixture(q_i, Integer(0)),
@@ -910,7 +938,8 @@ disjoint_js = claim(
     uses=[js],
     sources=["D5:7", "D5:15"],
     assumes=["0 log 0 = 0"],
-    remark="Summed over all letters: (1/2 + 1/2) log 2. It does not contain the distance, so its derivative is zero.",
+    remark="Summed over all letters: (1/2 + 1/2) log 2. It does not contain the distance, so its "
+    "derivative is zero.",
 )
 disjoint_js
 
@@ -941,7 +970,8 @@ partial_overlap = claim(
     ],
     sources=["D5:7", "D5:13"],
     assumes=["the integral of a constant is its value times the length"],
-    remark="The Kullback-Leibler divergence is infinite here too, for any Δ > 0: some overlap is not enough for "
+    remark="The Kullback-Leibler divergence is infinite here too, for any Δ > 0: some overlap is not "
+    "enough for "
     "it, p must vanish wherever q does.",
 )
 partial_overlap
@@ -967,7 +997,8 @@ gaussian_line = claim(
     "divergences.gaussian-kl-1d",
     "Divergence between Gaussians on the line",
     Equation(
-        r"D_{\mathrm{KL}}\left(\mathcal{N}(m_{1}, \sigma_{1}^{2}) \,\Vert\, \mathcal{N}(m_{2}, \sigma_{2}^{2})\right)",
+        r"D_{\mathrm{KL}}\left(\mathcal{N}(m_{1}, \sigma_{1}^{2}) \,\Vert\, \mathcal{N}(m_{2},"
+        r" \sigma_{2}^{2})\right)",
         kl_line,
     ),
     proof=lambda value: [
@@ -1007,8 +1038,8 @@ without_log = claim(
     "divergences.without-the-logarithm",
     "The integral without its logarithm",
     Equation(
-        r"\log \int g(x)\, \frac{g(x)}{P(x)}\, dx \quad \text{for } g = \mathcal{N}(\mu_{1}, \sigma^{2} I),\;"
-        r" P = \mathcal{N}(\mu_{2}, \sigma^{2} I), \qquad \text{which is}",
+        r"\text{for } g = \mathcal{N}(\mu_{1}, \sigma^{2} I),\; P = \mathcal{N}(\mu_{2}, \sigma^{2} I): \quad"
+        r" \log \int g(x)\, \frac{g(x)}{P(x)}\, dx",
         sqnorm(mu_1 - mu_2) / sigma**2,
     ),
     proof=lambda value: [
@@ -1053,9 +1084,7 @@ gaussian_not_negative = claim(
             "distance over the first variance",
             relation=Ge(kl_line, (m_1 - m_2) ** 2 / (2 * sigma_1**2), evaluate=False),
         ),
-        mutant(
-            "distance not halved", relation=Ge(kl_line, (m_1 - m_2) ** 2 / sigma_2**2, evaluate=False)
-        ),
+        mutant("distance not halved", relation=Ge(kl_line, (m_1 - m_2) ** 2 / sigma_2**2, evaluate=False)),
     ],
     uses=[gaussian_line],
     sources=["D1:64", "D2:124"],
@@ -1087,9 +1116,7 @@ gaussian_asymmetric = claim(
     ],
     mutants=[
         mutant("symmetric", value=Integer(0)),
-        mutant(
-            "distances only", value=sqnorm(mu_1 - mu_2) * (1 / sigma_2**2 - 1 / sigma_1**2) / 2
-        ),
+        mutant("distances only", value=sqnorm(mu_1 - mu_2) * (1 / sigma_2**2 - 1 / sigma_1**2) / 2),
     ],
     sources=["D1:65"],
 )
@@ -1106,14 +1133,15 @@ noised = claim(
     "divergences.noise-repairs",
     "Two noised points",
     Equation(
-        r"D_{\mathrm{KL}}\left(\mathcal{N}(\mu_{1}, \sigma^{2} I) \,\Vert\, \mathcal{N}(\mu_{2}, \sigma^{2} I)\right)",
+        r"D_{\mathrm{KL}}\left(\mathcal{N}(\mu_{1}, \sigma^{2} I) \,\Vert\, \mathcal{N}(\mu_{2},"
+        r" \sigma^{2} I)\right)",
         sqnorm(mu_1 - mu_2) / (2 * sigma**2),
     ),
     proof=lambda value: [
         equal(gaussian_kl.value.xreplace({sigma_1: sigma, sigma_2: sigma}), value, "equal variances")
     ],
     mutants=[
-        mutant("infinite still: no noise helps", value=sqnorm(mu_1 - mu_2) / (2 * sigma**2) + log(sigma)),
+        mutant("log 2 at any distance, as Jensen-Shannon's without noise", value=log(2)),
         mutant("not halved", value=sqnorm(mu_1 - mu_2) / sigma**2),
         mutant("deviation for variance", value=sqnorm(mu_1 - mu_2) / (2 * sigma)),
     ],
@@ -1148,7 +1176,8 @@ gradient = claim(
         ),
     ],
     sources=["D5:9", "D5:17", "D5:19"],
-    remark="The linear part is the gradient, (μ_1 - μ_2)/σ²: zero only where the points agree, and larger the "
+    remark="The linear part is the gradient, (μ_1 - μ_2)/σ²: zero only where the points agree, and "
+    "larger the "
     "less noise is left.",
 )
 gradient
@@ -1178,7 +1207,8 @@ tail = claim(
     ],
     uses=[mgf],
     sources=["D5:9", "D5:21"],
-    remark="At distance r: log-density up to a constant, against an exponential of rate λ, for every λ. Hence also "
+    remark="At distance r: log-density up to a constant, against an exponential of rate λ, for every "
+    "λ. Hence also "
     "the finite moment generating function, which a long tail excludes.",
 )
 tail
@@ -1188,8 +1218,8 @@ tail
 #
 # D5 says that modes are lost because densities do not overlap. Lack of overlap is one reason. But a model may
 # lose a mode although everything overlaps, if it minimises the divergence in the other order. Data with two
-# modes and a valley, $p = (16, 1, 16)/33$; two models, one that covers, $(1, 1, 1)/3$, and one that collapsed,
-# $(10, 1, 1)/12$. No probability is zero anywhere.
+# modes and a valley, $p = (16, 1, 16)/33$; two models, one that covers, $(1, 1, 1)/3$, and one that
+# collapsed, $(10, 1, 1)/12$. No probability is zero anywhere.
 
 
 # %%
@@ -1220,8 +1250,9 @@ mode_seeking = claim(
     ],
     sources=["D5:21"],
     assumes=["the logarithm increases"],
-    remark="With the data first, as in maximum likelihood, the covering model is the closer one. What a GAN's "
-    "training does is not decided by a divergence alone.",
+    remark="The collapsed model on the left, the covering one on the right. With the data first, as in "
+    "maximum likelihood, the covering model is the closer one. What a GAN's training does is not decided by a "
+    "divergence alone.",
 )
 mode_seeking
 

@@ -503,6 +503,396 @@ L_simple = claim(
 L_simple
 
 # %% [markdown]
+# ## What the network can learn at best
+#
+# The noise in $x_t$ is not a function of $x_t$, so no network predicts it without error. Given $x_t$ it has a
+# law, with a mean $\epsilon^{*}$ and a mean squared distance $S$ from that mean. Any other output costs its
+# squared distance from $\epsilon^{*}$ on top: the squared error splits as in Pythagoras' theorem.
+#
+# For a law on one point this is plain. If it holds for two laws it holds for their mixture, whose mean and
+# $S$ follow from the claim itself; so it holds for every law on finitely many points.
+
+# %%
+from sympy import Eq, Expr, Ge, Le, Lt, pi
+
+from derivations.forward import kernel, step
+from derivations.posterior import AFTER_THE_FIRST_STEP, log_evidence, log_step
+from derivations.posterior import variance as posterior_variance
+from derivations.proof.certificates import gaussian_integral
+from derivations.proof.claims import Holds
+from derivations.proof.inequalities import tangent
+from derivations.proof.obligations import Obligation
+from derivations.proof.symbols import (
+    data_mean,
+    data_variance,
+    eps_prev,
+    eps_spread,
+    eps_spread_1,
+    eps_spread_2,
+    eps_star,
+    eps_star_1,
+    eps_star_2,
+    inner,
+    mean_error,
+    mixing,
+    mu,
+    positive_step,
+    sigma,
+    variance_t,
+    x_prev,
+    z,
+)
+
+
+# %%
+def by_mixing(value: Expr) -> list[Obligation]:
+    def error(spread: Expr, mean: Expr, prediction: Expr) -> Expr:
+        return value.xreplace({eps_spread: spread, eps_star: mean, eps_theta: prediction})
+
+    def of_mixture(prediction: Expr) -> Expr:
+        first = error(eps_spread_1, eps_star_1, prediction)
+        return mixing * first + (1 - mixing) * error(eps_spread_2, eps_star_2, prediction)
+
+    mean = mixing * eps_star_1 + (1 - mixing) * eps_star_2
+    return [
+        equal(error(Integer(0), eps, eps_theta), sqnorm(eps - eps_theta), "law on one point"),
+        equal(of_mixture(eps_theta), error(of_mixture(mean), mean, eps_theta), "mixture of two laws"),
+    ]
+
+
+projection = claim(
+    "parameterization.projection",
+    "The squared error of a noise predictor",
+    Equation(
+        r"\mathbb{E}\left[\left\lVert \epsilon - \epsilon_{\theta}(x_{t}) \right\rVert^{2}"
+        r"\,\middle|\, x_{t}\right]",
+        eps_spread + sqnorm(eps_star - eps_theta),
+    ),
+    given=[mixing < 1],
+    proof=by_mixing,
+    mutants=[
+        mutant("as if the error could be zero", value=sqnorm(eps_star - eps_theta)),
+        mutant("the distance twice", value=eps_spread + 2 * sqnorm(eps_star - eps_theta)),
+        mutant("difference for sum", value=sqnorm(eps_star - eps_theta) - eps_spread),
+        mutant("as if the prediction cost nothing", value=eps_spread + 0 * sqnorm(eps_star - eps_theta)),
+    ],
+    sources=["Ho2020 §3.2", "D3:281", "D3:291"],
+    assumes=[
+        "induction over the number of points of a law, and for other laws with second moments their "
+        "approximation by such"
+    ],
+    remark="S = E‖ε - ε*‖² given x_t. Averaged over x_t: the minimum of L_simple is reached by "
+    "ε_θ(x_t) = E[ε | x_t], and it is not zero.",
+)
+projection
+
+# %% [markdown]
+# The same holds for the mean of the reverse step, or for anything else that is predicted by least squares.
+#
+# ## The best variance
+#
+# Let the mean be fixed, and let $m_t$ be its mean squared error per coordinate. Then the bound's term is, per
+# coordinate, a function of the variance alone, and it has one minimum.
+
+# %%
+POSTERIOR_VARIANCE = (*AFTER_THE_FIRST_STEP, Eq(beta_tilde_t, posterior_variance.value))
+
+per_coordinate = (log(variance_t / beta_tilde_t) + (beta_tilde_t + mean_error) / variance_t - 1) / 2
+per_coordinate
+
+
+# %%
+def is_the_minimum(value: Expr) -> list[Obligation]:
+    distance = sqnorm(mu_tilde - mu_theta)
+    return [
+        equal(
+            L_t_minus_1.value.xreplace({distance: d * mean_error}).subs(sigma_t, sqrt(variance_t)),
+            d * per_coordinate,
+            "the bound's term, over d coordinates",
+        ),
+        *tangent(
+            Le(per_coordinate.xreplace({variance_t: value}), per_coordinate, evaluate=False),
+            variance_t,
+            at=value,
+            name="the term as a function of the variance",
+            given=POSTERIOR_VARIANCE,
+        ),
+    ]
+
+
+best_variance = claim(
+    "parameterization.best-variance",
+    "The best variance for a given mean",
+    Equation(r"\arg\min_{\sigma_{t}^{2}} L_{t-1}", beta_tilde_t + mean_error),
+    given=POSTERIOR_VARIANCE,
+    proof=is_the_minimum,
+    mutants=[
+        mutant("the posterior's alone", value=beta_tilde_t + 0),
+        mutant("the error twice", value=beta_tilde_t + 2 * mean_error),
+        mutant("half the error", value=beta_tilde_t + mean_error / 2),
+        mutant("twice both", value=2 * (beta_tilde_t + mean_error)),
+    ],
+    uses=[L_t_minus_1],
+    sources=["Ho2020 §3.2", "D3:253", "D5:175"],
+    assumes=["the mean value theorem (a function that falls before a point and rises after is least there)"],
+    remark="Never below β̃_t. With the best mean it is the mean over x_t of the true reverse step's variance.",
+)
+best_variance
+
+# %% [markdown]
+# ## The true reverse step
+#
+# What is $q(x_{t-1} \mid x_t)$, without the image? It depends on the data, and for general data nobody can
+# write it down. For Gaussian data of variance $s^2$ per coordinate Bayes' rule gives it as before: the
+# forward step times the law of $x_{t-1}$.
+
+# %%
+data_before = log_normal(
+    x_prev, sqrt(alpha_bar_prev) * data_mean, alpha_bar_prev * data_variance + 1 - alpha_bar_prev
+)
+reverse_quadratic = gaussian_integral(log_step + data_before, x_prev, "step times law of the data")
+reverse_quadratic.precision
+
+# %% [markdown]
+# A second way: the image's own law given $x_t$ is Gaussian too, and the variance of $x_{t-1}$ is that around
+# the posterior mean, plus that of the posterior mean while the image varies.
+
+# %%
+image_quadratic = gaussian_integral(
+    log_evidence + log_normal(x_0, data_mean, data_variance), x_0, "kernel times law of the data"
+)
+image_quadratic.precision
+
+
+# %%
+def of_the_reverse_step(value: Expr) -> list[Obligation]:
+    weight_of_image = posterior_mean.value.coeff(x_0)
+    return [
+        *reverse_quadratic.obligations,
+        *image_quadratic.obligations,
+        equal(value * reverse_quadratic.precision, 1, "inverse of the precision"),
+        equal(
+            posterior_variance.value + weight_of_image**2 / image_quadratic.precision,
+            value,
+            "variance given the image, plus that of the posterior mean",
+        ),
+        equal(value.subs(data_variance, 0), posterior_variance.value, "a single image"),
+        equal(value.subs(data_variance, 1), kernel.variance, "unit variance"),
+    ]
+
+
+reverse_variance = claim(
+    "parameterization.reverse-variance",
+    "The variance of the true reverse step, for Gaussian data",
+    Equation(
+        r"\operatorname{Var}(x_{t-1} \mid x_{t})",
+        (1 - alpha_bar_prev * (1 - data_variance)) / (1 - alpha_bar_t * (1 - data_variance)) * beta_t,
+    ),
+    given=AFTER_THE_FIRST_STEP,
+    proof=of_the_reverse_step,
+    mutants=[
+        mutant("the step's, whatever the data", value=beta_t),
+        mutant("the posterior's, whatever the data", value=posterior_variance.value),
+        mutant(
+            "deviation for variance",
+            value=(1 - alpha_bar_prev * (1 - sqrt(data_variance)))
+            / (1 - alpha_bar_t * (1 - sqrt(data_variance)))
+            * beta_t,
+        ),
+        mutant(
+            "as if the law of x_{t-1} did not matter",
+            value=(1 - alpha_bar_prev * (1 - data_variance)) * beta_t,
+        ),
+    ],
+    uses=[posterior],
+    sources=["Ho2020 §3.2", "D1:80", "D3:133", "D3:253", "D5:159", "D5:163"],
+    assumes=[
+        "Bayes' rule for densities",
+        "the law of total variance, for the second way",
+    ],
+    remark="It depends on s²: no formula in the schedule alone is right for all data. For general data it "
+    "depends on x_t as well.",
+)
+reverse_variance
+
+# %% [markdown]
+# Between a single image ($s = 0$, and $\tilde\beta_t$ is exact) and data of unit variance ($s = 1$, and
+# $\beta_t$ is exact) it rises with $s$. So for data of variance at most one the two choices of the paper are
+# the two ends of what is possible.
+
+# %%
+rises = claim(
+    "parameterization.reverse-variance-rises",
+    "More varied data, a wider reverse step",
+    Holds(
+        Lt(
+            reverse_variance.value,
+            reverse_variance.value.xreplace({data_variance: data_variance + positive_step}),
+            evaluate=False,
+        )
+    ),
+    given=AFTER_THE_FIRST_STEP,
+    mutants=[
+        mutant(
+            "falls",
+            relation=Gt(
+                reverse_variance.value,
+                reverse_variance.value.xreplace({data_variance: data_variance + positive_step}),
+                evaluate=False,
+            ),
+        ),
+        mutant(
+            "rises as fast as the data's variance",
+            relation=Lt(
+                reverse_variance.value + positive_step,
+                reverse_variance.value.xreplace({data_variance: data_variance + positive_step}),
+                evaluate=False,
+            ),
+        ),
+    ],
+    uses=[reverse_variance],
+    sources=["Ho2020 §3.2"],
+)
+rises
+
+# %%
+above = claim(
+    "parameterization.reverse-variance-above",
+    "Never below the posterior's",
+    Holds(Lt(posterior_variance.value, reverse_variance.value, evaluate=False)),
+    given=AFTER_THE_FIRST_STEP,
+    mutants=[
+        mutant("never below the step's", relation=Lt(beta_t, reverse_variance.value, evaluate=False)),
+        mutant(
+            "twice the posterior's",
+            relation=Lt(2 * posterior_variance.value, reverse_variance.value, evaluate=False),
+        ),
+        mutant("below", relation=Gt(posterior_variance.value, reverse_variance.value, evaluate=False)),
+    ],
+    uses=[reverse_variance],
+    sources=["Ho2020 §3.2", "D3:253"],
+    remark="Knowing the image can only help. With s = 0 the two are equal.",
+)
+above
+
+# %%
+below = claim(
+    "parameterization.reverse-variance-below",
+    "Never above the step's, for data of variance at most one",
+    Holds(Le(reverse_variance.value, beta_t, evaluate=False)),
+    given=[*AFTER_THE_FIRST_STEP, data_variance <= 1],
+    mutants=[
+        mutant("below half the step's", relation=Le(reverse_variance.value, beta_t / 2, evaluate=False)),
+        mutant(
+            "below the posterior's",
+            relation=Le(reverse_variance.value, posterior_variance.value, evaluate=False),
+        ),
+        mutant("above", relation=Ge(reverse_variance.value, beta_t, evaluate=False)),
+    ],
+    uses=[reverse_variance],
+    sources=["Ho2020 §3.2", "D3:253"],
+    remark="For data of larger variance the reverse step is wider than the forward step.",
+)
+below
+
+# %% [markdown]
+# ## Entropy bounds, for any data
+#
+# Data are not Gaussian, but for unit variance the upper end holds for all of them, in terms of entropy. The
+# best *linear* predictor of $x_{t-1}$ from $x_t$ leaves an error of variance $\beta_t$; this is a matter of
+# second moments alone, so in the proof a normal $z$ stands in for the data.
+
+# %%
+earlier = sqrt(alpha_bar_prev) * z + sqrt(1 - alpha_bar_prev) * eps_prev
+later = step.value.xreplace({x_prev: earlier})
+residual = earlier - sqrt(alpha_t) * later
+residual
+
+# %%
+linear_residual = claim(
+    "parameterization.linear-residual",
+    "What the best linear predictor leaves",
+    Equation(
+        r"\tfrac{1}{d}\, \mathbb{E}\left\lVert x_{t-1} - \sqrt{\alpha_{t}}\, x_{t} \right\rVert^{2}", beta_t
+    ),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(E(inner(residual, later)), 0, "uncorrelated with the state: the best linear predictor"),
+        equal(E(sqnorm(residual)), d * value, "mean square over d coordinates"),
+    ],
+    mutants=[
+        mutant("the posterior's variance", value=posterior_variance.value),
+        mutant("α_t for β_t", value=alpha_t),
+        mutant("as if x_t told nothing", value=Integer(1)),
+    ],
+    sources=["Ho2020 §3.2"],
+    assumes=["a mean of squares depends on the data through their first two moments only, which are 0 and 1"],
+)
+linear_residual
+
+# %%
+entropy = claim(
+    "parameterization.entropy",
+    "Entropy of an isotropic Gaussian",
+    Equation(r"H\left(\mathcal{N}(\mu, \sigma^{2} I)\right)", d / 2 * (log(2 * pi * sigma**2) + 1)),
+    proof=lambda value: [
+        equal(-E(log_normal(mu + sigma * eps, mu, sigma**2)), value, "mean of minus the log-density")
+    ],
+    mutants=[
+        mutant("the one forgotten", value=d / 2 * log(2 * pi * sigma**2)),
+        mutant("dimension forgotten", value=(log(2 * pi * sigma**2) + 1) / 2),
+        mutant("deviation for variance", value=d / 2 * (log(2 * pi * sigma) + 1)),
+        mutant("sign", value=-d / 2 * (log(2 * pi * sigma**2) + 1)),
+    ],
+    uses=[moments, reparameterization],
+    sources=["Ho2020 §3.2"],
+)
+entropy
+
+# %% [markdown]
+# Conditioning lowers entropy, and among laws with a given second moment the Gaussian has the most. So
+#
+# $$H(x_{t-1} \mid x_t, x_0) \leq H(x_{t-1} \mid x_t) \leq H(\text{residual}),$$
+#
+# where the left side is the entropy of a Gaussian of variance $\tilde\beta_t$ and the right side at most that
+# of one of variance $\beta_t$. How far are the two apart?
+
+# %%
+entropy_range = claim(
+    "parameterization.entropy-range",
+    "The room between the two entropies",
+    Equation(
+        r"H\left(\mathcal{N}(\cdot, \beta_{t} I)\right)"
+        r" - H\left(\mathcal{N}(\cdot, \tilde{\beta}_{t} I)\right)",
+        d / 2 * log((1 - alpha_bar_t) / (1 - alpha_bar_prev)),
+    ),
+    given=AFTER_THE_FIRST_STEP,
+    proof=lambda value: [
+        equal(
+            entropy.value.xreplace({sigma: sqrt(linear_residual.value)})
+            - entropy.value.xreplace({sigma: sqrt(posterior_variance.value)}),
+            value,
+            "upper bound less lower bound",
+        ),
+    ],
+    mutants=[
+        mutant("fraction inverted", value=d / 2 * log((1 - alpha_bar_prev) / (1 - alpha_bar_t))),
+        mutant("dimension forgotten", value=log((1 - alpha_bar_t) / (1 - alpha_bar_prev)) / 2),
+        mutant("none", value=Integer(0), seen="D3 line 253, read as 'the two variances are the same'"),
+        mutant("not halved", value=d * log((1 - alpha_bar_t) / (1 - alpha_bar_prev))),
+    ],
+    sources=["Ho2020 §3.2", "D3:253"],
+    assumes=[
+        "for data of zero mean and unit variance in each coordinate: conditioning lowers entropy, and the "
+        "Gaussian has the largest entropy for given second moments"
+    ],
+    remark="Late in the process both ᾱ are near zero and the choice hardly matters; early on it does.",
+)
+entropy_range
+
+# %% [markdown]
 # ## What this chapter assumed
 #
-# Nothing beyond the chapters before it.
+# Bayes' rule for densities; the mean value theorem, for the best variance; that laws with second moments are
+# approximated by laws on finitely many points; and, for the entropy bounds on data that are not Gaussian,
+# that conditioning lowers entropy and that the Gaussian has the most for its second moments.

@@ -394,6 +394,11 @@ ddim_family = claim(
             seen="diffusers#2076",
         ),
         mutant(
+            "to t - 1 only, whatever s is",
+            mean=sqrt(alpha_bar_prev) * x_0 + sqrt(1 - alpha_bar_prev - sigma_t**2) * shown_noise,
+            seen="D5 line 177, one step at a time",
+        ),
+        mutant(
             "fresh noise on top of the old",
             mean=sqrt(alpha_bar_s) * x_0 + sqrt(1 - alpha_bar_s) * shown_noise,
         ),
@@ -435,6 +440,7 @@ def between_ddpm_and_none(value: Expr) -> list[Obligation]:
         equal(kept_noise**2, 1 - alpha_bar_s - full, "η = 1: and as far as the family's"),
         equal(one_step_back(full), posterior_variance.value, "η = 1 and s = t - 1: DDPM's β̃_t"),
         equal(value.subs(eta, 0), 0, "η = 0: nothing is drawn"),
+        equal(value, eta**2 * full, "η multiplies the deviation"),
         at_most(
             value,
             1 - alpha_bar_s,
@@ -456,9 +462,10 @@ ddim_eta = claim(
     proof=between_ddpm_and_none,
     mutants=[
         mutant(
-            "η not squared, as if it scaled the variance, and the whole of 1 - ᾱ_s drawn",
-            value=eta * (1 - alpha_bar_s),
+            "η scales the variance",
+            value=eta * (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s),
         ),
+        mutant("as much as there is room for", value=eta**2 * (1 - alpha_bar_s)),
         mutant(
             "one step's β",
             value=eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta_t,
@@ -468,7 +475,7 @@ ddim_eta = claim(
     ],
     uses=[ddim_family],
     sources=["Song, Meng & Ermon 2021 (16)", "D5:49", "D5:177"],
-    remark="η multiplies the deviation. D5 calls the reverse process deterministic: that is η = 0, not DDPM.",
+    remark="D5 calls the reverse process deterministic: that is η = 0, not DDPM.",
 )
 ddim_eta
 
@@ -527,4 +534,5 @@ ddim_step
 # %% [markdown]
 # ## What this chapter assumed
 #
-# That the projection of jointly Gaussian variables is their conditional mean.
+# That the projection of jointly Gaussian variables is their conditional mean; Bayes' rule for densities and
+# the Markov property of the forward process.

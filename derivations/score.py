@@ -377,7 +377,7 @@ objective = claim(
         mutant("sign", value=sqnorm(s_theta - (x_noised - x) / sigma**2) / 2),
         mutant("deviation for variance", value=sqnorm(s_theta + (x_noised - x) / sigma) / 2),
         mutant("not halved", value=sqnorm(s_theta + (x_noised - x) / sigma**2)),
-        mutant("image and noised image exchanged", value=sqnorm(s_theta + (x - x_noised) / sigma**2) / 2),
+        mutant("the noised image for the noise", value=sqnorm(s_theta + x_noised / sigma**2) / 2),
     ],
     sources=["Song & Ermon 2019 (5)", "D3:317"],
     remark="D3 prints it with the expectation over x and x̃ in front, and as the paper has it.",

@@ -1,4 +1,4 @@
-"""The exact oracle of the bound: a diffusion model over a few states, all of whose probabilities are rational.
+"""The exact oracle of the bound: a diffusion model over a few states, all its probabilities rational.
 
 Forward and reverse process are tables of fractions. Every marginal and every conditional is found by adding
 up whole paths, with no Bayes' rule, no Markov property and no closed form, so it can be held against claims
@@ -176,7 +176,11 @@ class FiniteChain:
             yield tuple(moved.get(t, state) for t, state in enumerate(path))
 
     def divergence(
-        self, first: Callable[[Path], Fraction], second: Callable[[Path], Fraction], path: Path, of: Sequence[int]
+        self,
+        first: Callable[[Path], Fraction],
+        second: Callable[[Path], Fraction],
+        path: Path,
+        of: Sequence[int],
     ) -> Logs:
         """Σ first · log(first / second) over the states of x_of: the definition of the divergence."""
         return total(
@@ -207,29 +211,47 @@ def read(expression: Expr, meaning: Meaning, chain: FiniteChain, path: Path) -> 
     raise ValueError(f"not linear with rational coefficients: {expression}")
 
 
-def same_mean(
-    left: Expr, right: Expr, meaning: Meaning, chains: Sequence[FiniteChain], note: str
-) -> list[Obligation]:
-    """E_q[left] = E_q[right] on each chain: one equation between rational combinations of logarithms.
+class Oracle:
+    """Chains on which lines are computed, and what the symbols of the lines mean there."""
 
-    Where the two differ, the equation is that of the first prime's coefficients that differ.
-    """
-    obligations = []
-    for chain in chains:
-        a, b = (
-            chain.mean(lambda path, side=side, chain=chain: read(sympify(side), meaning, chain, path))
-            for side in (left, right)
-        )
-        where = f"{note}, exactly, on {chain.states} states with T = {chain.T}"
-        wrong = [prime for prime in sorted((a - b).coefficients)]
-        if wrong:
-            unit = f"the coefficient of log {wrong[0]}" if wrong[0] > 1 else "the rational part"
-            obligations.append(
-                equal(_rational(a.at(wrong[0])), _rational(b.at(wrong[0])), f"{where}: {unit}")
+    def __init__(self, chains: Sequence[FiniteChain], meaning: Meaning) -> None:
+        self.chains, self.meaning = tuple(chains), meaning
+        self._means: dict[tuple[Expr, FiniteChain], Logs] = {}
+
+    def mean(self, expression: Expr, chain: FiniteChain) -> Logs:
+        """E_q of a linear expression on a chain."""
+        if (expression, chain) not in self._means:
+            self._means[expression, chain] = chain.mean(
+                lambda path: read(expression, self.meaning, chain, path)
             )
-        else:
-            obligations.append(equal(a.expression, b.expression, where))
-    return obligations
+        return self._means[expression, chain]
+
+    def same_mean(self, left: Expr, right: Expr, note: str, *, at_least: int = 1) -> list[Obligation]:
+        """E_q[left] = E_q[right]: an equation between rational combinations of logarithms for each chain.
+
+        Where the two differ, the equation is that of the first prime's coefficients that differ.
+
+        Args:
+            left: one side.
+            right: the other side.
+            note: what is compared.
+            at_least: the smallest T for which it is claimed.
+        """
+        obligations = []
+        for chain in self.chains:
+            if at_least > chain.T:
+                continue
+            a, b = (self.mean(sympify(side), chain) for side in (left, right))
+            where = f"{note}, exactly, on {chain.states} states with T = {chain.T}"
+            wrong = sorted((a - b).coefficients)
+            if wrong:
+                unit = f"the coefficient of log {wrong[0]}" if wrong[0] > 1 else "the rational part"
+                obligations.append(
+                    equal(_rational(a.at(wrong[0])), _rational(b.at(wrong[0])), f"{where}: {unit}")
+                )
+            else:
+                obligations.append(equal(a.expression, b.expression, where))
+        return obligations
 
 
 @dataclass(frozen=True)

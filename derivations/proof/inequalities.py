@@ -69,8 +69,8 @@ def tangent(
         at: where the gap is smallest.
         name: what is shown, for the notes.
         upper: 1 if the variable stays below one.
-        sides: "both", "above" or "below": where the variable may be. For one side, `at` itself may be excluded,
-            and a strict inequality is shown.
+        sides: "both", "above" or "below": where the variable may be. For one side `at` itself is excluded,
+            so that a strict inequality may be shown.
         attained: whether the gap vanishes at `at`, or is only not negative there.
         given: hypotheses of the claim, under which a counterexample is looked for.
     """
@@ -83,10 +83,16 @@ def tangent(
     made = [equal(least, 0, f"{name}: equality") if attained else at_most(0, least, f"{name}: least value")]
     if is_strict(relation) and sides == "both":
         made = [less(0, least, f"{name}: least value")]
+    if upper == 1:
+        made.append(less(variable, 1, f"{name}: the variable stays below one"))
     if sides in ("both", "above"):
         made.append(less(0, slope.subs(variable, above), f"{name}: rises after it"))
     if sides in ("both", "below"):
         made.append(less(slope.subs(variable, below), 0, f"{name}: falls before it"))
+    if sides == "above":
+        made.append(less(at, variable, f"{name}: the variable stays above"))
+    if sides == "below":
+        made.append(less(variable, at, f"{name}: the variable stays below"))
     return made
 
 
@@ -100,10 +106,7 @@ def applied(lemma: Claim, values: Mapping[Symbol, Expr]) -> tuple[Relational, li
             made.append(less(0, value, f"{lemma.id} at {symbol} = {value}: positive"))
         elif symbol.is_nonnegative:
             made.append(at_most(0, value, f"{lemma.id} at {symbol} = {value}: not negative"))
-    for hypothesis in lemma.given:
-        moved = _at(hypothesis, values)
-        if moved != hypothesis:
-            made.append(holds(moved, f"{lemma.id}: its hypothesis"))
+    made += [holds(_at(hypothesis, values), f"{lemma.id}: its hypothesis") for hypothesis in lemma.given]
     return _at(relation, values), made
 
 
@@ -182,7 +185,7 @@ def _false(relation: Relational, given: Sequence[Relational], name: str) -> Obli
 
 
 def _ends(relation: Relational, given: Sequence[Relational]) -> Iterator[tuple[Relational, ...]]:
-    """Yield no further hypothesis, then each choice of extreme values for the symbols that have no definition."""
+    """Yield no further hypothesis, then each choice of extreme values for the undefined symbols."""
     yield ()
     defined = {h.lhs for h in given if isinstance(h, Eq)}
     free = sorted(

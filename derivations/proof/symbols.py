@@ -260,6 +260,7 @@ beta_s = scalar("beta_s", r"\beta_{s}", positive=True)
 separation = scalar("separation", r"\Delta", positive=True)
 drift = vector("drift", "f")
 eta = scalar("eta", r"\eta", nonnegative=True)
+beta_max = scalar("beta_max", r"\beta_{\max}", positive=True)
 
 # The bound: logarithms of probabilities along a path x_0, …, x_T, and their sums. "_t" is the whole chain,
 # "_prev" the chain without its last latent x_T.
@@ -430,3 +431,32 @@ missing_prev = scalar("missing_prev", "D_{t-1}", positive=True)
 data_spread = scalar("data_spread", "s", positive=True)
 if "IPython" in sys.modules:  # a notebook shows expressions with this TeX, tuples of them too
     init_printing(use_latex="mathjax", latex_printer=lambda expression, **_: tex(expression))
+
+# Parameterisation, completed: the best predictor, the best variance, and the true reverse step's.
+eps_star = vector("eps_star", r"\epsilon^{*}")
+eps_star_1 = vector("eps_star_1", r"\epsilon^{*}_{1}")
+eps_star_2 = vector("eps_star_2", r"\epsilon^{*}_{2}")
+eps_spread = scalar("eps_spread", r"S", nonnegative=True)
+eps_spread_1 = scalar("eps_spread_1", r"S_{1}", nonnegative=True)
+eps_spread_2 = scalar("eps_spread_2", r"S_{2}", nonnegative=True)
+mixing = scalar("mixing", "w", positive=True)
+mean_error = scalar("mean_error", "m_{t}", nonnegative=True)
+variance_t = scalar("variance_t", r"\sigma_{t}^{2}", positive=True)
+data_variance = scalar("data_variance", "s^{2}", positive=True)
+
+# Metrics: couplings, 2 × 2 covariances by their roots, samples and classes.
+correlation = scalar("correlation", r"\rho")
+samples = scalar("samples", "n", positive=True, integer=True)
+classes = scalar("classes", "K", positive=True, integer=True)
+share_rest = scalar("share_rest", r"\bar{s}", positive=True)
+r_11 = scalar("r_11", "r_{11}", positive=True)
+r_12 = scalar("r_12", "r_{12}")
+r_22 = scalar("r_22", "r_{22}", positive=True)
+s_11 = scalar("s_11", "s_{11}", positive=True)
+s_12 = scalar("s_12", "s_{12}")
+s_22 = scalar("s_22", "s_{22}", positive=True)
+trace_1 = scalar("trace_1", r"\operatorname{tr} \Sigma_{1}", positive=True)
+trace_2 = scalar("trace_2", r"\operatorname{tr} \Sigma_{2}", positive=True)
+trace_12 = scalar("trace_12", r"\operatorname{tr}(\Sigma_{1} \Sigma_{2})", positive=True)
+root_det_1 = scalar("root_det_1", r"\sqrt{\det \Sigma_{1}}", positive=True)
+root_det_2 = scalar("root_det_2", r"\sqrt{\det \Sigma_{2}}", positive=True)
