@@ -31,7 +31,7 @@ def _table() -> dict[str, list[str]]:
                             test = (
                                 node.name
                                 if node.name.startswith("test_")
-                                else f"test_code_computes_the_claim[{node.name}]"
+                                else f"test_code_computes_the_claim[{argument.value}-{node.name}]"
                             )
                             table.setdefault(str(argument.value), []).append(f"tests/{path.name}::{test}")
     return table
