@@ -457,7 +457,7 @@ prior = claim(
     ],
     uses=[decay, marginal],
     sources=["D5:115", "D5:121", "D5:123"],
-    remark=r"For any schedule with $\beta_s \geq \beta_{\min}$. D5's limit of small $t$ is the first step itself.",
+    remark=r"For any schedule with $\beta_s \geq \beta_{\min}$. D5's limit of small $t$ is the first step.",
 )
 prior
 

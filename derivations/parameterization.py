@@ -415,7 +415,7 @@ weight = claim(
     uses=[L_t_minus_1],
     sources=["Ho2020 (12)", "D2:130", "D2:132", "D3:294", "D3:298"],
     implemented_by=["ddpm_ref.objective.weight"],
-    remark="It multiplies the squared norm, the sum over coordinates. The simple objective replaces it by one.",
+    remark="It multiplies the sum over coordinates. The simple objective replaces it by one.",
 )
 weight
 
