@@ -312,7 +312,7 @@ composition = claim(
     uses=[chain, marginal],
     sources=["D2:43", "D5:137"],
     assumes=["induction over the natural numbers"],
-    remark="With s = 0 this is the diffusion kernel, with s = t - 1 the forward kernel.",
+    remark="With $s = 0$ this is the diffusion kernel, with $s = t - 1$ the forward kernel.",
 )
 composition
 
@@ -343,8 +343,7 @@ variance_kept = claim(
     uses=[chain],
     sources=["D3:92", "D4:95"],
     assumes=["the noise is independent of the data"],
-    remark="Images scaled to [-1, 1] have a variance below one (the digits' is about 0.57 per pixel): "
-    "it grows towards one.",
+    remark="A pixel scaled to $[-1, 1]$ has a variance of at most one; it grows towards one.",
 )
 variance_kept
 
@@ -458,7 +457,7 @@ prior = claim(
     ],
     uses=[decay, marginal],
     sources=["D5:115", "D5:121", "D5:123"],
-    remark="For any β_s ≥ β_min. D5's other limit, t small, is the first step itself.",
+    remark=r"For any schedule with $\beta_s \geq \beta_{\min}$. D5's limit of small $t$ is the first step.",
 )
 prior
 

@@ -92,8 +92,8 @@ kl = claim(
     uses=[density, moments, reparameterization],
     sources=["D2:124"],
     implemented_by=["ddpm_ref.gaussian.kl"],
-    remark="D2 gives it for one dimension with β as the deviations, and forgets the logarithm in the "
-    "integral before it.",
+    remark=r"D2 gives it for one dimension, with $\bar\beta$ for the deviations, and forgets the logarithm "
+    "in the integral before it.",
 )
 kl
 
@@ -141,7 +141,7 @@ L_t_minus_1 = claim(
     uses=[posterior],
     sources=["Ho2020 (8)", "D2:126", "D3:262"],
     implemented_by=["ddpm_ref.objective.L_t_minus_1"],
-    remark="In nats, summed over the d coordinates; t ≥ 2, since at t = 1 the posterior has no density.",
+    remark=r"In nats, summed over the $d$ coordinates; $t \geq 2$: at $t = 1$ the posterior has no density.",
 )
 L_t_minus_1
 
@@ -415,7 +415,7 @@ weight = claim(
     uses=[L_t_minus_1],
     sources=["Ho2020 (12)", "D2:130", "D2:132", "D3:294", "D3:298"],
     implemented_by=["ddpm_ref.objective.weight"],
-    remark="It multiplies the squared norm, the sum over coordinates. In L_simple it is replaced by one.",
+    remark="It multiplies the sum over coordinates. The simple objective replaces it by one.",
 )
 weight
 

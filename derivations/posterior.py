@@ -95,7 +95,7 @@ variance = claim(
     uses=[density, kernel, marginal],
     sources=["Ho2020 (7)", "D2:107", "D3:248", "D3:343"],
     implemented_by=["ddpm_ref.process.q_posterior", "ddpm_ref.schedule.Schedule.posterior_variance"],
-    remark="The formula holds at t = 1 too, where it gives zero; the proof by densities needs t ≥ 2, "
+    remark="The formula holds at $t = 1$ too, where it gives zero. The proof by densities needs $t \\geq 2$; "
     "the first step is below.",
 )
 variance
@@ -154,7 +154,7 @@ mean = claim(
     uses=[density, kernel, marginal],
     sources=["Ho2020 (7)", "D2:107", "D3:248"],
     implemented_by=["ddpm_ref.process.q_posterior", "ddpm_ref.process.mu_from_x0"],
-    remark="D3 prints √α without an index in this formula; with α_t it is right.",
+    remark=r"D3 prints $\sqrt{\alpha}$ without an index in this formula; with $\alpha_t$ it is right.",
 )
 mean
 
@@ -233,7 +233,7 @@ below_step = claim(
     ],
     uses=[variance],
     sources=["D3:253"],
-    remark="So the two choices that the paper tries for the reverse variance, β̃_t and β_t, are ordered.",
+    remark=r"So the paper's two choices of reverse variance, $\tilde\beta_t$ and $\beta_t$, are ordered.",
 )
 below_step
 
@@ -304,7 +304,7 @@ clipped = claim(
         "ddpm_ref.schedule.Schedule.variance_fixed_small",
         "ddpm_ref.schedule.Schedule.variance_fixed_large",
     ],
-    remark="Here t = 1 throughout, so t + 1 is the second step.",
+    remark="Here $t = 1$ throughout, so $t + 1$ is the second step.",
 )
 clipped
 

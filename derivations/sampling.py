@@ -112,7 +112,7 @@ last_step = claim(
     ],
     sources=["Ho2020 Algorithm 2, line 3"],
     implemented_by=["ddpm_ref.process.p_sample"],
-    remark="The symbols are those of t = 1, where ᾱ_1 = α_1 and 1 - ᾱ_1 = β_1.",
+    remark=r"The symbols are those of $t = 1$: $\bar\alpha_1 = \alpha_1$ and $1 - \bar\alpha_1 = \beta_1$.",
 )
 last_step
 
@@ -208,7 +208,8 @@ reverse_law = claim(
     uses=[chain, ancestral_step, gaussian_denoiser],
     sources=["Ho2020 §3.2"],
     implemented_by=["ddpm_ref.sampler.ancestral"],
-    remark="Here N(μ_1, σ_1² I) is the law of x_t. Start from N(0, I) at T and apply it down to t = 1.",
+    remark=r"Here $\mathcal{N}(\mu_1, \sigma_1^2 I)$ is the law of $x_t$. Start from $\mathcal{N}(0, I)$ "
+    "at $T$ and apply it down to $t = 1$.",
 )
 reverse_law
 

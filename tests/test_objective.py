@@ -63,7 +63,7 @@ def test_a_term_is_the_divergence_of_posterior_and_reverse_step(
 
 @given(case=cases(first=2), variance=st.sampled_from(["fixed_large", "fixed_small"]))
 def test_the_weight_turns_the_simple_objective_into_the_bounds_term(case: Case, variance: Variance) -> None:
-    """L_{t-1} at two predictions differs by d λ_t times the difference of L_simple: the constant drops out."""
+    """L_{t-1} at two predictions differs by d λ_t times the difference of L_simple: no constant is left."""
     x_0, eps = case.x_0.double(), case.eps.double()
     terms, losses = [], []
     for guess in (case.eps_theta.double(), 2 * case.eps_theta.double()):

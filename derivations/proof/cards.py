@@ -39,7 +39,9 @@ def _facts(claim: Claim) -> list[str]:
     if claim.implemented_by:
         facts.append("Code: " + ", ".join(f"[`{name}`][{name}]" for name in claim.implemented_by))
     if tests := tests_holding(claim.id):
-        facts.append("Held by: " + ", ".join(f"`{test}`" for test in tests))
+        names = [f"`{test.rsplit('-', 1)[-1].split('::')[-1].rstrip(']')}`" for test in tests]
+        files = dict.fromkeys(test.split("::")[0] for test in tests)
+        facts.append(f"Held by: {', '.join(names)} in {', '.join(f'`{file}`' for file in files)}")
     if claim.sources:
         facts.append("Sources: " + ", ".join(claim.sources))
     if claim.assumes:

@@ -27,11 +27,11 @@ def _table() -> dict[str, list[str]]:
                     "pytest.mark.holds",
                 ):
                     for argument in decorator.args:
-                        if isinstance(argument, ast.Constant):
+                        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                             test = (
                                 node.name
                                 if node.name.startswith("test_")
-                                else f"test_code_computes_the_claim[{node.name}]"
+                                else f"test_code_computes_the_claim[{argument.value}-{node.name}]"
                             )
-                            table.setdefault(str(argument.value), []).append(f"tests/{path.name}::{test}")
+                            table.setdefault(argument.value, []).append(f"tests/{path.name}::{test}")
     return table

@@ -84,7 +84,7 @@ class _Printer(LatexPrinter):
         coefficient = Mul(*(arg for arg in expr.args if arg is not last[0]))
         if coefficient == -1:
             return f"- {self._print(last[0])}"
-        return f"{self.parenthesize(coefficient, PRECEDENCE['Mul'])} {self._print(last[0])}"
+        return f"{self.parenthesize(coefficient, PRECEDENCE['Mul'], strict=True)} {self._print(last[0])}"
 
 
 def tex(expression: Basic) -> str:
