@@ -1,4 +1,17 @@
 """The proofs: one literate script per chapter, decided by `python -m derivations`."""
 
 # The reading order; every list of chapters is made from this one.
-CHAPTERS = ("gaussians", "forward", "posterior", "parameterization", "sampling")
+CHAPTERS = (
+    "divergences",
+    "gaussians",
+    "forward",
+    "posterior",
+    "parameterization",
+    "bound",
+    "decoder",
+    "sampling",
+    "score",
+    "continuous",
+    "coding",
+    "metrics",
+)
