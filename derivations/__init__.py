@@ -2,11 +2,11 @@
 
 # The reading order; every list of chapters is made from this one.
 CHAPTERS = (
-    "divergences",
     "gaussians",
     "forward",
     "posterior",
     "parameterization",
+    "divergences",
     "bound",
     "decoder",
     "sampling",

@@ -90,8 +90,8 @@ scaling
 # ## Bins that tile
 #
 # A bin reaches from $\delta_-(k)$ to $\delta_+(k)$. Two demands fix the edges: the pixel value is its bin's
-# midpoint, and each bin begins where the one before ends. So the half width is $1/k_{\max}$: half the distance
-# between neighbours, $1/255$ for bytes.
+# midpoint, and each bin begins where the one before ends. So the half width is $1/k_{\max}$: half the
+# distance between neighbours, $1/255$ for bytes.
 
 
 # %%
@@ -122,7 +122,7 @@ edges = claim(
     mutants=[
         mutant("half width 1/127.5: each bin overlaps its neighbours", value=scaling.value + 2 / brightest),
         mutant("half width 1/256: gaps between the bins", value=scaling.value + 1 / (brightest + 1)),
-        mutant("half width 1/127.5 halved twice", value=scaling.value + 1 / (2 * brightest)),
+        mutant("half width 1/510: a quarter of the distance", value=scaling.value + 1 / (2 * brightest)),
         mutant("bins to the left of the pixel value", value=scaling.value),
     ],
     sources=["Ho2020 (13)"],
@@ -173,8 +173,8 @@ bin_mass = claim(
     uses=[edges],
     sources=["Ho2020 (13)", "D1:87", "D3:210"],
     assumes=["induction over the natural numbers"],
-    remark="F is zero at the first bin's lower edge and one at the last one's upper edge: these are infinite. "
-    "D1 and D3 write L_0 = -log p(x_0 | x_1) without saying that x_0 is discrete there.",
+    remark="F is zero at the first bin's lower edge and one at the last one's upper edge: these are "
+    "infinite. D1 and D3 write L_0 = -log p(x_0 | x_1) without saying that x_0 is discrete there.",
 )
 bin_mass
 
@@ -339,8 +339,8 @@ curvature = claim(
 curvature
 
 # %% [markdown]
-# Code also keeps the logarithm finite by a floor $\delta = 10^{-12}$ under each mass. That breaks the sum, but
-# by no more than the floor in each bin, since $\max(p, \delta) = p + \delta - \min(p, \delta)$.
+# Code also keeps the logarithm finite by a floor $\delta = 10^{-12}$ under each mass. That breaks the sum,
+# but by no more than the floor in each bin, since $\max(p, \delta) = p + \delta - \min(p, \delta)$.
 
 # %%
 floor = claim(
@@ -492,8 +492,8 @@ width = claim(
         "the symmetry of the Gaussian, to put the mean on one side",
     ],
     remark="The left side is the change of the log-density over ρh. The bound vanishes with the width, so "
-    "-log p(k) is the negative log-density plus the offset, in the limit. For bytes and the paper's last step, "
-    "h = 0.0039 and σ = 0.0074: the limit is not reached, and the bins matter.",
+    "-log p(k) is the negative log-density plus the offset, in the limit. For bytes and the paper's last "
+    "step, h = 0.0039 and σ = 0.0074: the limit is not reached, and the bins matter.",
 )
 width
 
@@ -542,8 +542,8 @@ best_variance = claim(
 best_variance
 
 # %% [markdown]
-# In pixel units, for the mean squared error of pixel values $0, \dots, k_{\max}$ instead of that on $[-1, 1]$,
-# the offset is absorbed: the cost is the entropy of a Gaussian of that variance.
+# In pixel units, for the mean squared error of pixel values $0, \dots, k_{\max}$ instead of that on $[-1,
+# 1]$, the offset is absorbed: the cost is the entropy of a Gaussian of that variance.
 
 # %%
 least_cost = claim(
@@ -670,6 +670,6 @@ paper_error
 # %% [markdown]
 # ## What this chapter assumed
 #
-# That $\Phi$ increases from zero to one; the mean value theorem, for integrals and for derivatives; that a
-# product of sums is the sum of products; induction over the natural numbers; and two decimals of $\pi$ and $e$
-# more than anyone doubts.
+# That $\Phi$, and $\tanh$, increase between their limits; the mean value theorem, for integrals and for
+# derivatives; that a product of sums is the sum of products; change of variable for a density; induction over
+# the natural numbers; and the first decimals of $\pi$ and $e$.

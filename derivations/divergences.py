@@ -1251,8 +1251,8 @@ mode_seeking = claim(
     sources=["D5:21"],
     assumes=["the logarithm increases"],
     remark="The collapsed model on the left, the covering one on the right. With the data first, as in "
-    "maximum likelihood, the covering model is the closer one. What a GAN's training does is not decided by a "
-    "divergence alone.",
+    "maximum likelihood, the covering model is the closer one. What a GAN's training does is not decided by "
+    "a divergence alone.",
 )
 mode_seeking
 

@@ -302,6 +302,7 @@ def sum_of_squared_entries(value: Expr) -> list[Obligation]:
     cosine, sine = product.trace() / root, (product[0, 1] - product[1, 0]) / root
     turned = diagonal - S * Matrix([[cosine, -sine], [sine, cosine]])
     return [
+        equal(trace_1 + trace_2 - 2 * root, value, "traces, and twice the cross term"),
         equal(sum(entry**2 for entry in turned), value, "squared entries of R - SQ"),
         equal(cosine**2 + sine**2, 1, "Q is a rotation"),
         equal((diagonal * diagonal * S * S).trace(), trace_12, "trace of the product"),
@@ -330,9 +331,7 @@ general = claim(
         ),
     ],
     sources=["D4:27"],
-    assumes=[
-        "trace and determinant do not depend on the basis; the trace of the root is that of its square's"
-    ],
+    assumes=["trace and determinant do not depend on the basis"],
     remark="Add ‖μ_1 - μ_2‖². That it is the least mean squared distance for covariances that do not commute "
     "is a theorem (Dowson and Landau 1982) that is not proved here.",
 )

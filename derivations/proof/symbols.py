@@ -429,6 +429,9 @@ mean_gap = scalar("mean_gap", r"\Delta\mu")
 missing_t = scalar("missing_t", "D_{t}", positive=True)
 missing_prev = scalar("missing_prev", "D_{t-1}", positive=True)
 data_spread = scalar("data_spread", "s", positive=True)
+rate_reported = scalar("rate_reported", r"(L_{1} + \dots + L_{T})", positive=True)
+last_reported = scalar("last_reported", "L_{0}", positive=True)
+rate_at_100 = scalar("rate_at_100", "R_{100}", positive=True)
 if "IPython" in sys.modules:  # a notebook shows expressions with this TeX, tuples of them too
     init_printing(use_latex="mathjax", latex_printer=lambda expression, **_: tex(expression))
 
