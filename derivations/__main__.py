@@ -19,7 +19,7 @@ from rich.table import Table
 
 from derivations import CHAPTERS
 from derivations.proof.cards import as_json
-from derivations.proof.claims import Claim, registered
+from derivations.proof.claims import KERNELS, Claim, registered
 
 PACKAGES = ("ddpm-ref", "sympy", "z3-solver", "python-flint", "mpmath")
 
@@ -105,7 +105,8 @@ def table(claims: Sequence[Claim]) -> Table:
     for claim in claims:
         result = claim.result
         colour = "red" if result.verdict == "failed" else "green"
-        kernels = " ".join(as_json(claim)["kernels"])
+        said = as_json(claim)["kernels"]
+        kernels = "both" if len(said) == len(KERNELS) else " ".join(said) or "none"
         mutants = f"{len(result.refuted)}/{len(claim.mutants)}"
         made.add_row(
             claim.id, f"[{colour}]{result.verdict}[/{colour}]", kernels, mutants, f"{result.seconds:.2f}"

@@ -80,9 +80,9 @@ def comparison(claim: Claim, parts: Parts, found: Witness) -> str:
             for side in (right, expression):
                 shown |= by_coordinates(side, found.dimension).free_symbols
             values.append(f"{'' if part == 'value' else part + ' '}${pair[0]}$, not ${pair[1]}$")
-    if not values:
-        return f"At ${found.where()}$ ({found.note}): ${found.sides()}$."
-    return f"At ${found.where(shown)}$: {'; '.join(values)}."
+    where = found.where(shown if values else None)
+    says = "; ".join(values) if values else f"{found.note}: ${found.sides()}$"
+    return f"At ${where}$: {says}." if where else f"{says[0].upper()}{says[1:]}."
 
 
 def _value(expression: Basic, at: Witness) -> str | None:

@@ -79,7 +79,7 @@ class _Printer(LatexPrinter):
 
     def _print_Mul(self, expr: Expr) -> str:
         last = [arg for arg in expr.args if arg in VECTORS or isinstance(arg, sqnorm | inner | E | log)]
-        if len(last) != 1 or len(expr.args) == 1:
+        if not expr.is_Mul or len(last) != 1:
             return str(super()._print_Mul(expr))
         coefficient = Mul(*(arg for arg in expr.args if arg is not last[0]))
         if coefficient == -1:

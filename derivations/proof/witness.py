@@ -45,7 +45,7 @@ class UndefinedError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Witness:
-    """A point that satisfies the hypotheses, and both sides there."""
+    """A point that satisfies the hypotheses, both sides there, and the symbols that they mention."""
 
     dimension: int
     point: Mapping[Symbol, Fraction]
@@ -54,6 +54,7 @@ class Witness:
     relation: str
     note: str
     exact: bool
+    mentioned: frozenset[Symbol]
 
     def describe(self) -> str:
         """Say the witness in one line of plain text."""
@@ -62,8 +63,9 @@ class Witness:
         return f"{self.note}: at {where or 'every point'}{space}: {self.left} against {self.right}"
 
     def where(self, only: Collection[Symbol] | None = None) -> str:
-        """Print the point as TeX, all of it or the symbols asked for."""
-        shown = [symbol for symbol in self.point if only is None or symbol in only]
+        """Print the point as TeX: the symbols asked for, or those that the failing sides mention."""
+        wanted = self.mentioned if only is None else only
+        shown = [symbol for symbol in self.point if symbol in wanted]
         space = [] if self.dimension == 1 else [f"d = {self.dimension}"]
         return r",\; ".join([*space, *(f"{tex(symbol)} = {show(self.point[symbol])}" for symbol in shown)])
 
@@ -96,7 +98,14 @@ def refute(obligation: Obligation, *, tries: int = POINTS_TRIED) -> Witness | No
             if fails(a, obligation.relation, b):
                 exact = isinstance(a, Fraction) and isinstance(b, Fraction)
                 return Witness(
-                    dimension, dict(point), show(a), show(b), obligation.relation, obligation.note, exact
+                    dimension,
+                    dict(point),
+                    show(a),
+                    show(b),
+                    obligation.relation,
+                    obligation.note,
+                    exact,
+                    frozenset(left.free_symbols | right.free_symbols),
                 )
     return None
 
