@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,10 +15,12 @@ from time import perf_counter
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from derivations import CHAPTERS
+from derivations.ledger.command import run as ledger
 from derivations.proof.cards import as_json
 from derivations.proof.claims import KERNELS, Claim, registered
 
@@ -31,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Prove every claim with two kernels and refute its mutants at exact points.",
     )
     parser.add_argument(
-        "only", nargs="*", metavar="NAME", help="a chapter or a claim id (default: the whole book)"
+        "only",
+        nargs="*",
+        metavar="NAME",
+        help="a chapter or a claim id (default: the whole book); or `ledger`: the documents, line by line",
     )
     parser.add_argument(
         "--json", metavar="FILE", type=Path, help="write every claim with its verdict and witnesses"
@@ -40,22 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = perf_counter()
     console = Console(highlight=False)
     try:
+        if options.json:
+            check_writable(options.json)
+        if options.only == ["ledger"]:
+            return ledger(options.json)
         claims = select(options.only)
     except ValueError as error:
         print(f"python -m derivations: {error}", file=sys.stderr)
-        return 2
-    if options.json and not options.json.parent.is_dir():
-        print(
-            f"python -m derivations: --json {options.json}: {options.json.parent} is not a folder",
-            file=sys.stderr,
-        )
         return 2
     decide(claims, console)
     console.print(table(claims))
     short = [claim for claim in claims if claim.verdict == "failed"]
     for claim in short:
         for problem in claim.result.problems:
-            console.print(f"[red]{claim.id}[/red]: {problem}", soft_wrap=True, markup=True)
+            console.print(f"[red]{claim.id}[/red]: {escape(problem)}", soft_wrap=True)
     mutants = sum(len(claim.result.refuted) for claim in claims)
     console.print(
         f"{len(claims) - len(short)} of {len(claims)} claims hold, {mutants} of "
@@ -66,6 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.json.write_text(text + "\n", encoding="utf-8")
         console.print(f"Written to {options.json}.")
     return 1 if short else 0
+
+
+def check_writable(file: Path) -> None:
+    """Raise ValueError unless a file can be written there, before any work is done for it."""
+    if not file.parent.is_dir():
+        raise ValueError(f"--json {file}: {file.parent} is not a folder")
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise ValueError(f"--json {file}: it must be a file that can be written")
 
 
 def select(names: Sequence[str]) -> list[Claim]:

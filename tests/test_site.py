@@ -54,7 +54,7 @@ def test_the_pages_are_up_to_date() -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_page_shows_the_claims_of_its_chapter_in_order(chapter: str, claims: dict[str, Claim]) -> None:
-    shown = render.claims_shown((render.PAGES / f"{chapter}.md").read_text(encoding="utf-8"))
+    shown = render.claims_shown((render.DOCS / "derivations" / f"{chapter}.md").read_text(encoding="utf-8"))
     stated = {id: claim.title for id, claim in claims.items() if id.startswith(f"{chapter}.")}
     assert list(shown.items()) == list(stated.items())
 
@@ -163,11 +163,15 @@ def test_a_chapter_opens_with_its_title(tmp_path: Path) -> None:
 
 
 def test_a_stale_a_missing_and_an_orphaned_page_are_all_found(tmp_path: Path) -> None:
-    for name, text in {"same.md": "a\n", "changed.md": "b\n", "orphan.md": "c\n"}.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    found = render.stale({"same.md": "a\n", "changed.md": "B\n", "missing.md": "d\n"}, tmp_path)
-    assert list(found) == ["changed.md", "missing.md", "orphan.md"]
-    assert {"-b", "+B"} <= set(found["changed.md"])
+    (tmp_path / "derivations").mkdir()
+    (tmp_path / "derivations" / "same.md").write_text("a\n", encoding="utf-8")
+    (tmp_path / "derivations" / "orphan.md").write_text("c\n", encoding="utf-8")
+    (tmp_path / "errata.md").write_text("b\n", encoding="utf-8")
+    (tmp_path / "index.md").write_text("written by hand\n", encoding="utf-8")
+    fresh = {"derivations/same.md": "a\n", "errata.md": "B\n", "documents/D1.md": "d\n"}
+    found = render.stale(fresh, tmp_path)
+    assert list(found) == ["derivations/orphan.md", "documents/D1.md", "errata.md"]
+    assert {"-b", "+B"} <= set(found["errata.md"])
 
 
 # The built site.

@@ -1,1 +1,1 @@
-"""The ledger: every formula and checkable statement of five documents and of the paper, decided line by line."""
+"""The ledger: every statement of the five documents and of the paper, decided line by line."""

@@ -25,15 +25,26 @@ def documents() -> list[Document]:
 
 
 def problems(documents: Sequence[Document], claims: Iterable[Claim] | None = None) -> list[str]:
-    """Name everything that is short: undecided or misfiled rows, formulas without a row, claims without a use."""
+    """Name what is short: undecided or misfiled rows, formulas without a row, claims without a use."""
     claims = list(registered() if claims is None else claims)
     rows = [row for document in documents for row in document.rows]
     found = [problem for row in rows for problem in row.problems]
-    found += [f"{row.where} {row.printed!r}: refuted, and {row.claim.id} corrects it, which is not proved" for row in rows
-              if row.verdict == "refuted" and row.claim is not None and row.claim.verdict not in ("proved", "definition")]
-    repeated = Counter((row.document, row.line, row.printed, row.claim.id if row.claim else "") for row in rows)
-    found += [f"{key[0]}:{key[1]} {key[2]!r}: entered {times} times" for key, times in repeated.items() if times > 1]
-    used = {row.claim.id for row in rows if row.claim is not None} | {used for claim in claims for used in claim.uses}
+    found += [
+        f"{row.where} {row.printed!r}: refuted, and {row.claim.id} corrects it, which is not proved"
+        for row in rows
+        if row.verdict == "refuted"
+        and row.claim is not None
+        and row.claim.verdict not in ("proved", "definition")
+    ]
+    repeated = Counter(
+        (row.document, row.line, row.printed, row.claim.id if row.claim else "") for row in rows
+    )
+    found += [
+        f"{key[0]}:{key[1]} {key[2]!r}: entered {times} times" for key, times in repeated.items() if times > 1
+    ]
+    used = {row.claim.id for row in rows if row.claim is not None} | {
+        used for claim in claims for used in claim.uses
+    }
     found += [f"{claim.id}: neither a row nor a claim uses it" for claim in claims if claim.id not in used]
     if sources.available():
         for document in documents:
@@ -45,7 +56,6 @@ def problems(documents: Sequence[Document], claims: Iterable[Claim] | None = Non
 def as_json(row: Row) -> dict[str, Any]:
     """Return a row as the ledger's JSON has it."""
     verdict, found = row.decided
-    refuted = found is not None and row.claim is not None
     return {
         "document": row.document,
         "line": row.line,
@@ -54,7 +64,7 @@ def as_json(row: Row) -> dict[str, Any]:
         "verdict": verdict,
         "kind": row.kind,
         "claim": row.claim.id if row.claim else None,
-        "witness": comparison(row.claim, row.parts, found) if refuted else None,
+        "witness": comparison(row.claim, row.parts, found) if found and row.claim else None,
         "correction": row.claim.latex if row.claim and (verdict == "refuted" or row.kind) else None,
         "note": row.note,
     }

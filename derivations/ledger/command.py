@@ -1,4 +1,4 @@
-"""`python -m derivations ledger`: decide every row, print a table of the documents, write the rows as JSON."""
+"""`python -m derivations ledger`: decide every row, print a table, write the rows as JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ def run(json_file: Path | None) -> int:
     for problem in problems:
         print(problem, file=sys.stderr)
     rows = [row for document in documents for row in document.rows]
-    formulas = "every formula has a row" if sources.available() else "the documents are not here, so coverage was not checked"
+    formulas = (
+        "every formula has a row"
+        if sources.available()
+        else "the documents are not here, so coverage was not checked"
+    )
     console.print(
         f"{len(rows)} rows, {len(problems)} short, "
         f"{formulas if not problems else 'see above'}, {perf_counter() - began:.1f} s."

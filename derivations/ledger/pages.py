@@ -29,8 +29,8 @@ def document_page(document: Document) -> str:
     lines = [
         f"# {document.name}: {document.title}",
         "",
-        f"{sum(count[v] for v in CLAIMING)} statements: {count['proved']} hold, {count['definition']} define, "
-        f"{count['refuted']} are refuted; {count['not a statement']} formulas state nothing.",
+        f"{sum(count[v] for v in CLAIMING)} statements: {count['proved']} hold, {count['definition']} "
+        f"define, {count['refuted']} are refuted; {count['not a statement']} formulas state nothing.",
         "",
         "| line | printed | verdict | claim |",
         "|--:|---|---|---|",
@@ -100,15 +100,17 @@ def coverage_page(documents: Sequence[Document]) -> str:
     lines = [
         "# Coverage",
         "",
-        "Every formula between dollar signs in D1 to D5 is quoted by a row, or listed as a name or as no statement, "
-        "with the reason; a program checks it, and the build fails on a formula without one.",
+        "Every formula between dollar signs in D1 to D5 is quoted by a row, or listed as a name or as no "
+        "statement, with the reason; a program checks it, and the build fails on a formula without one.",
         "",
         "| document | hold | define | refuted | numeric | assumed | nothing stated | names |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for document in documents:
         count = book.counts(document.rows)
-        cells = [count[v] for v in ("proved", "definition", "refuted", "numeric", "assumed", "not a statement")]
+        cells = [
+            count[v] for v in ("proved", "definition", "refuted", "numeric", "assumed", "not a statement")
+        ]
         lines.append(
             f"| [{document.name}](documents/{document.name}.md), {document.title} | "
             + " | ".join(map(str, [*cells, len(document.symbols)]))

@@ -1,7 +1,8 @@
 """Rows: a line of a document, what is printed there, and the claim that decides it.
 
-A row says which claim the line is about and, if the line says something else than the claim, what: a mutant of the claim, or parts of
-its statement as printed. The verdict is then computed, by running the claim's own proof on what is printed.
+A row says which claim the line is about and, if the line says something else than the claim, what: a mutant
+of the claim, or parts of its statement as printed. The verdict is then computed, by running the claim's own
+proof on what is printed.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Document:
 
         Args:
             line: where it stands.
-            printed: the formula, or a fragment of it, exactly as printed; or English for a statement in words.
+            printed: the formula, or a fragment of it, as printed; or English for a statement in words.
             claim: the claim that decides it.
             mutant: the name of the claim's mutant that is printed, if it is one of them.
             kind: the kind of slip, if what is printed is not right.

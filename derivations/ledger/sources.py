@@ -1,4 +1,4 @@
-"""The documents as they lie beside the project: their lines and every formula in them. A user has no such folder; then nothing is read."""
+"""The documents as they lie beside the project: their lines and formulas. A user has no such folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from derivations.ledger.row import Document, Row, squeeze
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "sources"
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$]+?)\$", re.DOTALL)
 
-# What may stand between the fragments of a formula that rows quote: relations that join the lines of a chain, and spacing.
+# What may stand between the fragments of a formula that rows quote: what joins a chain, and spacing.
 JOINTS = re.compile(
     r"\\begin\{(aligned|cases)\}|\\end\{(aligned|cases)\}|\\(q?quad|therefore|rightarrow|dots|ldots|coloneqq|textcircled\{\d\})|\\\\"
     r"|\\[ ,;]|[=&*,.:\s]"

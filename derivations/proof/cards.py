@@ -68,7 +68,7 @@ def _mutants(claim: Claim) -> list[str]:
 
 
 def comparison(claim: Claim, parts: Parts, found: Witness) -> str:
-    """Say in one line that a reader can check by hand the point, and what claim and wrong version give there."""
+    """Say in one line, to be checked by hand, the point and what claim and wrong version give there."""
     values = []
     shown: set[Any] = set()
     for part, expression in parts.items():

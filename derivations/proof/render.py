@@ -1,4 +1,4 @@
-"""Pages from chapters: run each script as a notebook and write it to `docs/derivations/`.
+"""Pages from chapters and ledger: run each script as a notebook and write it to `docs/derivations/`.
 
 `python -m derivations.proof.render` writes the pages; with `--check` it only compares them, and names
 those that are stale.
@@ -9,7 +9,9 @@ import difflib
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jupytext
 from nbclient import NotebookClient
@@ -19,9 +21,13 @@ from nbconvert.filters import strip_ansi
 from traitlets.config import Config
 
 from derivations import CHAPTERS
+from derivations.ledger import pages as ledger
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ROOT / "docs" / "derivations"
+DOCS = ROOT / "docs"
+
+# The pages under docs/ that are made, and so are nobody's to edit.
+MADE = ("derivations/*.md", "documents/*.md", "errata.md", "coverage.md")
 
 NOTICE = "<!-- Made from {source} by `make render`; edit that. -->"
 
@@ -82,18 +88,19 @@ def page(script: Path) -> str:
     """
     notebook = jupytext.read(script, fmt="py:percent")
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    client = NotebookClient(
-        notebook,
-        timeout=300,
-        resources={"metadata": {"path": str(ROOT)}},
-        config=Config(KernelManager={"transport": "ipc"}),  # no open port
-    )
-    try:
-        # Whatever walks a set must do so in the same order everywhere, or pages would change by themselves.
-        client.execute(env={**os.environ, "PYTHONHASHSEED": "0"})
-    except CellExecutionError as error:
-        what = strip_ansi(str(error))  # type: ignore[no-untyped-call]
-        raise ValueError(f"{script.name}: {what.strip()}") from error
+    with TemporaryDirectory() as folder:  # the kernel's sockets: no port, and none shared
+        client = NotebookClient(
+            notebook,
+            timeout=300,
+            resources={"metadata": {"path": str(ROOT)}},
+            config=Config(KernelManager={"transport": "ipc", "ip": f"{folder}/kernel"}),
+        )
+        try:
+            # Whatever walks a set must do so in one order, or pages would change by themselves.
+            client.execute(env={**os.environ, "PYTHONHASHSEED": "0"})
+        except CellExecutionError as error:
+            what = strip_ansi(str(error))  # type: ignore[no-untyped-call]
+            raise ValueError(f"{script.name}: {what.strip()}") from error
     for number, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", ()):
             if output.get("name") == "stderr":
@@ -136,22 +143,31 @@ def index(chapters: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def pages(scripts: Path = ROOT / "derivations") -> dict[str, str]:
-    """Make every page from the chapters in a folder: file name to text."""
-    chapters = {chapter: page(scripts / f"{chapter}.py") for chapter in CHAPTERS}
-    return {"index.md": index(chapters)} | {f"{chapter}.md": text for chapter, text in chapters.items()}
+def chapters(scripts: Path = ROOT / "derivations") -> dict[str, str]:
+    """Make the pages of the chapters in a folder: path under docs/ to text."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each chapter runs in a process of its own
+        made = dict(zip(CHAPTERS, pool.map(page, [scripts / f"{name}.py" for name in CHAPTERS]), strict=True))
+    return {"derivations/index.md": index(made)} | {
+        f"derivations/{name}.md": text for name, text in made.items()
+    }
 
 
-def stale(fresh: dict[str, str], folder: Path = PAGES) -> dict[str, list[str]]:
-    """Compare the pages in a folder with fresh ones: file name to the lines of a diff, where they differ."""
-    tracked = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+def pages() -> dict[str, str]:
+    """Make every page: path under docs/ to text."""
+    return chapters() | ledger.pages()
+
+
+def stale(fresh: dict[str, str], docs: Path = DOCS) -> dict[str, list[str]]:
+    """Compare the pages under docs/ with fresh ones: path to the lines of a diff, where they differ."""
+    made = [path for pattern in MADE for path in docs.glob(pattern)]
+    tracked = {path.relative_to(docs).as_posix(): path.read_text(encoding="utf-8") for path in made}
     return {
         name: list(
             difflib.unified_diff(
                 tracked.get(name, "").splitlines(),
                 fresh.get(name, "").splitlines(),
-                f"docs/derivations/{name}",
-                "from the chapter now",
+                f"docs/{name}",
+                "as made now",
                 n=1,
                 lineterm="",
             )
@@ -164,7 +180,8 @@ def stale(fresh: dict[str, str], folder: Path = PAGES) -> dict[str, list[str]]:
 def main(argv: list[str] | None = None) -> int:
     """Write the pages, or check them; the exit status is 1 where a chapter fails or a page is stale."""
     parser = argparse.ArgumentParser(
-        prog="python -m derivations.proof.render", description="Write docs/derivations/ from the chapters."
+        prog="python -m derivations.proof.render",
+        description="Write the pages under docs/ that are made from the chapters and the ledger.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     options = parser.parse_args(argv)
@@ -178,20 +195,20 @@ def main(argv: list[str] | None = None) -> int:
 
     if options.check:
         for name, diff in differences.items():
-            print("\n".join([f"Stale: docs/derivations/{name}", *diff[:20]]), file=sys.stderr)
+            print("\n".join([f"Stale: docs/{name}", *diff[:20]]), file=sys.stderr)
         if differences:
             print("Run `make render` and commit what it writes.", file=sys.stderr)
         return 1 if differences else 0
 
-    PAGES.mkdir(parents=True, exist_ok=True)
     for name in differences:
         if name in fresh:
-            (PAGES / name).write_text(fresh[name], encoding="utf-8")
+            (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
+            (DOCS / name).write_text(fresh[name], encoding="utf-8")
         else:
-            (PAGES / name).unlink()
-        print(f"docs/derivations/{name} {'written' if name in fresh else 'removed'}")
+            (DOCS / name).unlink()
+        print(f"docs/{name} {'written' if name in fresh else 'removed'}")
     if not differences:
-        print("docs/derivations/ is up to date")
+        print("Every page is up to date.")
     return 0
 
 
