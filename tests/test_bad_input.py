@@ -1,4 +1,4 @@
-"""Every function of the core refuses what lies outside its domain, and names it."""
+"""Every function of the core takes t as one number or one for each example, and refuses what is no t."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ STEP: dict[str, Callable[[Any, torch.Tensor, torch.Tensor], object]] = {
     "p_sample": lambda t, a, b: ref.p_sample(SCHEDULE, b, a, t, b),
     "L_simple": lambda t, a, b: ref.L_simple(zero, SCHEDULE, a, t, b),
 }
+
+
+@pytest.mark.parametrize("t", [1, 2, 10])
+@pytest.mark.parametrize("name", STEP)
+def test_one_t_is_that_t_for_every_example(name: str, t: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, *X.shape, generator=generator).double()
+    one, each = (STEP[name](steps, a, b) for steps in (t, torch.full((2,), t)))
+    for x, y in zip(*(r if isinstance(r, tuple) else (r,) for r in (one, each)), strict=True):
+        assert torch.equal(x.expand_as(y), y)
 
 
 @pytest.mark.parametrize("t", [0, -1, 11, torch.tensor([0, 1]), torch.tensor([1, 11])], ids=str)

@@ -214,8 +214,12 @@ def test_clipping_acts_on_the_image_before_the_mean() -> None:
     step = process.p_mean_variance(schedule, torch.zeros_like(x_t), x_t, 4, clip=True)
     assert torch.equal(step.x0_hat, torch.ones_like(x_t))
     assert torch.equal(step.mean, process.q_posterior(schedule, torch.ones_like(x_t), x_t, 4).mean)
-    free = process.p_mean_variance(schedule, torch.zeros_like(x_t), x_t, 4, clip=False)
-    assert (free.x0_hat > 1).all()
+    opposite = process.p_mean_variance(schedule, torch.zeros_like(x_t), -x_t, 4, clip=True)
+    assert torch.equal(opposite.x0_hat, -torch.ones_like(x_t))
+    inside = process.p_mean_variance(schedule, torch.zeros_like(x_t), -x_t / 30, 4, clip=True)
+    free = process.p_mean_variance(schedule, torch.zeros_like(x_t), -x_t / 30, 4, clip=False)
+    assert torch.equal(inside.x0_hat, free.x0_hat)
+    assert (process.p_mean_variance(schedule, torch.zeros_like(x_t), x_t, 4, clip=False).x0_hat > 1).all()
 
 
 def test_gradients_are_not_kept_and_the_callers_mode_is_not_touched() -> None:
