@@ -49,18 +49,23 @@ class Witness:
 
     dimension: int
     point: Mapping[Symbol, Fraction]
-    left: str
-    right: str
+    left: Fraction | flint.arb
+    right: Fraction | flint.arb
     relation: str
     note: str
-    exact: bool
     mentioned: frozenset[Symbol]
+
+    @property
+    def exact(self) -> bool:
+        """Whether both sides are fractions, rather than enclosures."""
+        return isinstance(self.left, Fraction) and isinstance(self.right, Fraction)
 
     def describe(self) -> str:
         """Say the witness in one line of plain text."""
         where = ", ".join(f"{symbol.name} = {value}" for symbol, value in self.point.items())
         space = "" if self.dimension == 1 else f" in R^{self.dimension}"
-        return f"{self.note}: at {where or 'every point'}{space}: {self.left} against {self.right}"
+        sides = f"{plain(self.left)} against {plain(self.right)}"
+        return f"{self.note}: at {where or 'every point'}{space}: {sides}"
 
     def where(self, only: Collection[Symbol] | None = None) -> str:
         """Print the point as TeX: the symbols asked for, or those that the failing sides mention."""
@@ -72,7 +77,7 @@ class Witness:
     def sides(self) -> str:
         """Print the failing comparison as TeX."""
         sign = {"==": r"\neq", "<=": r"\not\leq", "<": r"\not<"}[self.relation]
-        return f"{self.left} {sign} {self.right}"
+        return f"{show(self.left)} {sign} {show(self.right)}"
 
     def as_json(self) -> dict[str, object]:
         """The point and both sides, as strings."""
@@ -80,8 +85,8 @@ class Witness:
             "obligation": self.note,
             "dimension": self.dimension,
             "point": {symbol.name: str(value) for symbol, value in self.point.items()},
-            "left": self.left,
-            "right": self.right,
+            "left": plain(self.left),
+            "right": plain(self.right),
             "exact": self.exact,
         }
 
@@ -96,15 +101,13 @@ def refute(obligation: Obligation, *, tries: int = POINTS_TRIED) -> Witness | No
             except UndefinedError:
                 continue
             if fails(a, obligation.relation, b):
-                exact = isinstance(a, Fraction) and isinstance(b, Fraction)
                 return Witness(
                     dimension,
                     dict(point),
-                    show(a),
-                    show(b),
+                    a,
+                    b,
                     obligation.relation,
                     obligation.note,
-                    exact,
                     frozenset(left.free_symbols | right.free_symbols),
                 )
     return None
@@ -279,11 +282,14 @@ def _arb(value: Fraction | flint.arb) -> flint.arb:
     return value
 
 
+def plain(value: Fraction | flint.arb) -> str:
+    """Print a number as text; an enclosure by its first digits."""
+    return str(value) if isinstance(value, Fraction) else str(value.str(8, radius=False))
+
+
 def show(value: Fraction | flint.arb) -> str:
     """Print a number as TeX; an enclosure by its first digits."""
-    if not isinstance(value, Fraction):
-        return str(value.str(8, radius=False))
-    if value.denominator == 1:
-        return str(value.numerator)
+    if not isinstance(value, Fraction) or value.denominator == 1:
+        return plain(value)
     sign = "-" if value < 0 else ""
     return rf"{sign}\tfrac{{{abs(value.numerator)}}}{{{value.denominator}}}"
