@@ -31,7 +31,10 @@ def problems(documents: Sequence[Document], claims: Iterable[Claim] | None = Non
     found = [problem for row in rows for problem in row.problems]
     found += [f"{row.where} {row.printed!r}: refuted, and {row.claim.id} corrects it, which is not proved" for row in rows
               if row.verdict == "refuted" and row.claim is not None and row.claim.verdict not in ("proved", "definition")]
-    repeated = Counter((row.document, row.line, row.printed, row.claim.id if row.claim else "") for row in rows)
+    # The same line twice under one claim is two readings of it, or two equal lines of a chain: the notes say.
+    repeated = Counter(
+        (row.document, row.line, row.printed, row.claim.id if row.claim else "", row.note) for row in rows
+    )
     found += [f"{key[0]}:{key[1]} {key[2]!r}: entered {times} times" for key, times in repeated.items() if times > 1]
     used = {row.claim.id for row in rows if row.claim is not None} | {used for claim in claims for used in claim.uses}
     found += [f"{claim.id}: neither a row nor a claim uses it" for claim in claims if claim.id not in used]
