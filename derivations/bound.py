@@ -21,7 +21,7 @@ from derivations.gaussians import log_normal
 from derivations.parameterization import kl
 from derivations.posterior import AFTER_THE_FIRST_STEP, log_evidence, log_step, posterior
 from derivations.posterior import log_prior as log_earlier
-from derivations.proof.certificates import induction, induction_from_one
+from derivations.proof.certificates import gaussian_integral, induction, induction_from_one
 from derivations.proof.claims import Equation, Holds, Law, claim, mutant
 from derivations.proof.finite_chain import (
     FiniteChain,
@@ -106,6 +106,7 @@ from derivations.proof.symbols import (
     ratio_rest_t,
     ratio_sum_prev,
     ratio_sum_t,
+    scale,
     sigma_1,
     sigma_2,
     sigma_t,
@@ -116,6 +117,7 @@ from derivations.proof.symbols import (
     upward_sum,
     x_0,
     x_prev,
+    x_t,
     z,
 )
 
@@ -1231,6 +1233,52 @@ fixed_q = claim(
     sources=["D1:82", "D5:53", "D5:173"],
 )
 fixed_q
+
+# %% [markdown]
+# ## The model read forwards
+#
+# A model that is Gaussian from $x_t$ to $x_{t-1}$ need not be so the other way, and where it is, mean and
+# variance are others. Take a linear mean $\mu_\theta = a\, x_t$ and $x_t \sim \mathcal{N}(0, I)$; Bayes' rule
+# gives the law of $x_t$ given $x_{t-1}$.
+
+
+# %%
+def by_bayes_rule(mean: Expr, variance: Expr) -> list[Obligation]:
+    joint = log_normal(x_prev, scale * x_t, sigma_t**2) + log_normal(x_t, 0 * x_t, Integer(1))
+    evidence = gaussian_integral(joint, x_t, "reverse step times law of x_t")
+    return [
+        *evidence.obligations,
+        equal(joint - evidence.log_value, log_normal(x_t, mean, variance), "Bayes' rule"),
+    ]
+
+
+read_forwards = claim(
+    "bound.model-read-forwards",
+    "A linear model, read forwards",
+    Law(
+        r"p_{\theta}(x_{t} \mid x_{t-1})",
+        x_t,
+        scale / (scale**2 + sigma_t**2) * x_prev,
+        sigma_t**2 / (scale**2 + sigma_t**2),
+    ),
+    proof=by_bayes_rule,
+    mutants=[
+        mutant(
+            "as if it were the reverse step",
+            mean=scale * x_prev,
+            variance=sigma_t**2,
+            seen="D2 line 111, x_{t+1} for x_{t-1}",
+        ),
+        mutant("the same mean", mean=scale * x_prev),
+        mutant("the same variance", variance=sigma_t**2),
+    ],
+    uses=[reverse_step],
+    sources=["D2:111"],
+    assumes=["Bayes' rule for densities"],
+    remark=r"For $p_{\theta}(x_{t-1} \mid x_{t}) = \mathcal{N}(a x_{t}, \sigma_{t}^{2} I)$ and "
+    r"$p_{\theta}(x_{t}) = \mathcal{N}(0, I)$.",
+)
+read_forwards
 
 # %% [markdown]
 # ## What this chapter assumed

@@ -24,15 +24,20 @@ from derivations.proof.symbols import (
     alpha_bar_s,
     alpha_bar_t,
     alpha_next,
+    alpha_prev,
     alpha_t,
     beta_1,
     beta_min,
+    beta_rise,
     beta_sum_prev,
     beta_sum_t,
     beta_T,
     beta_t,
     d,
     eps,
+    eps_merged,
+    eps_prev,
+    eps_two_back,
     excess,
     offset,
     sigma,
@@ -44,6 +49,7 @@ from derivations.proof.symbols import (
     x_r,
     x_s,
     x_t,
+    x_two_back,
 )
 
 # %% [markdown]
@@ -74,7 +80,7 @@ kernel = claim(
     proof=lambda mean, variance: [
         equal(after_step(0, 1, diff(mean, x_prev), variance)[1], 1, "unit variance is kept"),
         equal(mean.subs(beta_t, 0), x_prev, "no noise, no shrinking"),
-        equal(variance.subs(beta_t, 0), 0, "no noise, no variance"),
+        equal(variance, beta_t, "the noise put in is β"),
     ],
     mutants=[
         mutant("root of the scale forgotten", mean=(1 - beta_t) * x_prev),
@@ -496,6 +502,28 @@ linear_schedule
 
 
 # %%
+schedule_rises = claim(
+    "forward.linear-schedule-rises",
+    "The linear schedule rises by equal steps",
+    Equation(r"\beta_{t+1} - \beta_{t}", beta_rise / (T - 1)),
+    given=[T > 1, Eq(beta_T, beta_1 + beta_rise)],
+    proof=lambda value: [
+        equal(linear_schedule.value.subs(t, t + 1) - linear_schedule.value, value, "from step to step"),
+        less(0, value * (T - 1), "positive, since T > 1"),
+    ],
+    mutants=[
+        mutant("constant", value=Integer(0)),
+        mutant("one step too many", value=beta_rise / T),
+        mutant("falls", value=-beta_rise / (T - 1)),
+    ],
+    sources=["D1:78", "D3:98"],
+    remark="For a last $\\beta_T$ above the first, by $\\Delta\\beta$. Noise is added whether a schedule "
+    "rises or not: nothing asks for it in general.",
+)
+schedule_rises
+
+
+# %%
 def cosine(s: Expr) -> Expr:
     return cos((s / T + offset) / (1 + offset) * pi / 2)
 
@@ -536,6 +564,122 @@ cosine_schedule = claim(
     remark="Not in the paper nor in the five documents; here because most code now has it.",
 )
 cosine_schedule
+
+# %% [markdown]
+# ## Two steps by hand
+#
+# Most derivations of the closed form write out two steps and then say "and so on". The noise of the earlier
+# step is $\epsilon_{t-1}$, and it is shrunk along with the image.
+
+# %%
+earlier_step = step.value.xreplace({alpha_t: alpha_prev, x_prev: x_two_back, eps: eps_prev})
+earlier_step
+
+# %%
+two_steps = claim(
+    "forward.two-steps",
+    "Two steps as a sample",
+    Equation(
+        x_t,
+        sqrt(alpha_t * alpha_prev) * x_two_back
+        + sqrt(alpha_t * (1 - alpha_prev)) * eps_prev
+        + sqrt(1 - alpha_t) * eps,
+    ),
+    given=[*NOISE, alpha_prev < 1],
+    proof=lambda value: [
+        equal(step.value.xreplace({x_prev: earlier_step}), value, "one step put into the next")
+    ],
+    mutants=[
+        mutant(
+            "ε_{t-2} for ε_{t-1}",
+            value=sqrt(alpha_t * alpha_prev) * x_two_back
+            + sqrt(alpha_t * (1 - alpha_prev)) * eps_two_back
+            + sqrt(1 - alpha_t) * eps,
+            seen="D2 line 43, third line",
+        ),
+        mutant(
+            "the two noises taken to be the same",
+            value=sqrt(alpha_t * alpha_prev) * x_two_back + sqrt(1 - alpha_t * alpha_prev) * eps,
+            seen="D2 line 43, fourth line, if its ε_t is that of the first",
+        ),
+        mutant(
+            "earlier noise not shrunk",
+            value=sqrt(alpha_t * alpha_prev) * x_two_back
+            + sqrt(1 - alpha_prev) * eps_prev
+            + sqrt(1 - alpha_t) * eps,
+        ),
+    ],
+    sources=["D2:43"],
+    remark=r"$\epsilon$ is the noise of step $t$, $\epsilon_{t-1}$ that of the step before.",
+)
+two_steps
+
+# %% [markdown]
+# The two noises are independent, so their variances add, and one new standard normal $\bar\epsilon$ can stand
+# for both. From here on the line is about the law of $x_t$ given $x_{t-2}$.
+
+
+# %%
+def of_merged_noise(value: Expr) -> list[Obligation]:
+    keep, noise = diff(step.value, x_prev), diff(step.value, eps)
+    earlier_noise = diff(earlier_step, eps_prev)
+    mean, variance = after_step(sqrt(alpha_prev) * x_two_back, earlier_noise**2, keep, noise**2)
+    return [
+        equal(
+            log_normal(value, mean, variance) + d * log(diff(value, eps_merged)),
+            log_normal(eps_merged, 0 * x_0, Integer(1)),
+            "density at the image times stretch of volume",
+        )
+    ]
+
+
+two_steps_merged = claim(
+    "forward.two-steps-merged",
+    "Two steps with one noise",
+    Equation(x_t, sqrt(alpha_t * alpha_prev) * x_two_back + sqrt(1 - alpha_t * alpha_prev) * eps_merged),
+    given=[*NOISE, alpha_prev < 1],
+    proof=of_merged_noise,
+    mutants=[
+        mutant(
+            "deviations added",
+            value=sqrt(alpha_t * alpha_prev) * x_two_back
+            + (sqrt(alpha_t * (1 - alpha_prev)) + sqrt(1 - alpha_t)) * eps_merged,
+        ),
+        mutant(
+            "earlier noise not shrunk",
+            value=sqrt(alpha_t * alpha_prev) * x_two_back + sqrt(2 - alpha_prev - alpha_t) * eps_merged,
+        ),
+        mutant(
+            "this step's noise alone",
+            value=sqrt(alpha_t * alpha_prev) * x_two_back + sqrt(1 - alpha_t) * eps_merged,
+        ),
+    ],
+    uses=[density, chain, two_steps],
+    sources=["D2:43"],
+)
+two_steps_merged
+
+# %% [markdown]
+# ## A step with next to no noise
+#
+# With $\beta_t$ at zero a step stays where it is. That is where the first, small steps begin.
+
+# %%
+without_noise = claim(
+    "forward.kernel-without-noise",
+    "The kernel at β = 0",
+    Law("q(x_{t} \\mid x_{t-1}) |_{\\beta_{t} = 0}", x_t, x_prev, Integer(0)),
+    proof=lambda mean, variance: [
+        equal(kernel.mean.subs(beta_t, 0), mean, "mean"),
+        equal(kernel.variance.subs(beta_t, 0), variance, "variance"),
+    ],
+    mutants=[
+        mutant("all noise, as at β = 1", mean=0 * x_prev, variance=1),
+        mutant("noise all the same", variance=1),
+    ],
+    sources=["D2:14"],
+)
+without_noise
 
 # %% [markdown]
 # ## What this chapter assumed

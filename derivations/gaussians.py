@@ -10,6 +10,8 @@
 # numbers are made of vectors by the norm and the inner product alone.
 
 # %%
+from collections.abc import Callable
+
 from sympy import Expr, Integer, diff, exp, log, pi, sqrt
 
 from derivations.proof.certificates import antiderivative, gaussian_integral, same_density
@@ -22,10 +24,13 @@ from derivations.proof.symbols import (
     eps,
     frequency,
     inner,
+    m_1,
+    m_2,
     mu,
     mu_1,
     mu_2,
     radius,
+    rho,
     scale,
     shift,
     sigma,
@@ -388,3 +393,157 @@ chain = claim(
     sources=["D2:43"],
 )
 chain
+
+# %% [markdown]
+# ## What does not stay Gaussian
+#
+# Sums need independence, and products are products of densities. A Gaussian's fourth cumulant
+# $\mathbb{E}\,y^4 - 3\, (\mathbb{E}\,y^2)^2$ vanishes. Take two standard normals: $z$, and $z$ with a random
+# sign. Their sum is $2z$ or zero, with equal chances. And the product of two independent ones has the
+# products of their moments.
+
+# %%
+dependent_sum = claim(
+    "gaussians.dependent-sum",
+    "Sums of dependent Gaussians need not be Gaussian",
+    Equation(r"\mathbb{E}\,(z + sz)^{4} - 3 \left(\mathbb{E}\,(z + sz)^{2}\right)^{2}", Integer(12)),
+    proof=lambda value: [equal(E((2 * z) ** 4) / 2 - 3 * (E((2 * z) ** 2) / 2) ** 2, value, "half of 2z")],
+    mutants=[
+        mutant("normal", value=Integer(0), seen="D5 line 83, which does not ask for independence"),
+        mutant("the zeros forgotten", value=Integer(48)),
+    ],
+    uses=[moments],
+    sources=["D5:83"],
+    remark="Here s is a fair sign, independent of z: both z and sz are standard normal.",
+)
+dependent_sum
+
+# %%
+variables_product = claim(
+    "gaussians.product-of-variables",
+    "A product of Gaussian variables is not Gaussian",
+    Equation(r"\mathbb{E}\,(z z')^{4} - 3 \left(\mathbb{E}\,(z z')^{2}\right)^{2}", Integer(6)),
+    proof=lambda value: [equal(E(z**4) ** 2 - 3 * E(z**2) ** 4, value, "moments multiply")],
+    mutants=[
+        mutant("normal", value=Integer(0), seen="D5 line 83, if variables are multiplied"),
+        mutant("fourth moment alone", value=Integer(9)),
+    ],
+    uses=[moments],
+    sources=["D5:83"],
+    assumes=["the mean of a product of independent factors is the product of their means"],
+)
+variables_product
+
+# %% [markdown]
+# ## Generating functions of any law
+#
+# That derivatives at zero of the generating function are the moments has nothing to do with Gaussians. For a
+# law on one point $m$ it is the derivative of $e^{\ell m}$; the mean over a law is linear. Here are two
+# points, $m_1$ with probability $\rho$ and $m_2$ otherwise.
+
+
+# %%
+def over_two_points(function: Callable[[Expr], Expr]) -> Expr:
+    """The mean of a function of x, for x = m_1 with probability ρ and m_2 otherwise."""
+    return rho * function(m_1) + (1 - rho) * function(m_2)
+
+
+generating = over_two_points(lambda point: exp(argument * point))
+generating
+
+# %%
+moment = claim(
+    "gaussians.moment",
+    "A moment is a derivative of the generating function",
+    Equation(r"M_{2} = \mathbb{E}[x^{2}]", over_two_points(lambda point: point**2)),
+    given=[rho < 1],
+    proof=lambda value: [equal(diff(generating, argument, 2).subs(argument, 0), value, "second derivative")],
+    mutants=[
+        mutant(
+            "the power put into the exponential",
+            value=over_two_points(lambda point: exp(argument * point**2)),
+            seen="D2 line 49, with n = 2",
+        ),
+        mutant("power of the mean", value=over_two_points(lambda point: point) ** 2),
+        mutant("first moment", value=over_two_points(lambda point: point)),
+    ],
+    sources=["D2:49"],
+    assumes=["SymPy's rules of differentiation"],
+    remark=r"Written for $n = 2$ and a law on two points, $m_1$ with probability $\rho$ and $m_2$ otherwise.",
+)
+moment
+
+# %%
+expansion = claim(
+    "gaussians.mgf-expansion",
+    "The generating function, expanded",
+    Equation(
+        r"\mathbb{E}\, e^{\ell x} + O(\ell^{3})",
+        1 + argument * over_two_points(lambda point: point) + argument**2 / 2 * moment.value,
+    ),
+    given=[rho < 1],
+    proof=lambda value: [
+        equal(
+            diff(value, argument, n).subs(argument, 0),
+            diff(generating, argument, n).subs(argument, 0),
+            f"derivative {n} at zero",
+        )
+        for n in range(3)
+    ],
+    mutants=[
+        mutant(
+            "the exponential kept beside its own series",
+            value=exp(argument) * generating,
+            seen="D2 line 51, whose terms are e^{tx} t^n/n!",
+        ),
+        mutant(
+            "factorial forgotten",
+            value=1 + argument * over_two_points(lambda point: point) + argument**2 * moment.value,
+        ),
+        mutant(
+            "powers of the mean for moments",
+            value=1
+            + argument * over_two_points(lambda point: point)
+            + argument**2 / 2 * over_two_points(lambda point: point) ** 2,
+        ),
+    ],
+    uses=[moment],
+    sources=["D2:51"],
+    assumes=["Taylor's theorem"],
+    remark=r"In parentheses are $\mathbb{E}[x]$ and $\mathbb{E}[x^{2}]$, for $x = m_1$ with probability "
+    r"$\rho$ and $m_2$ otherwise.",
+)
+expansion
+
+# %% [markdown]
+# That the generating function of a sum is the product needs independence. Without it, take the same variable
+# twice:
+
+# %%
+twice = claim(
+    "gaussians.mgf-twice",
+    "The same variable added to itself",
+    Equation(
+        r"\log \mathbb{E}\, e^{\langle \lambda, x + x \rangle}", log_mgf(mu, sigma**2, at=2 * frequency)
+    ),
+    proof=lambda value: [
+        *(
+            integral := gaussian_integral(
+                inner(2 * frequency, x) + density.value, x, "generating function of x + x"
+            )
+        ).obligations,
+        equal(integral.log_value, value, "logarithm of the integral"),
+    ],
+    mutants=[
+        mutant(
+            "as if the two were independent",
+            value=2 * log_mgf(mu, sigma**2),
+            seen="D2 line 55, which does not ask for independence",
+        ),
+        mutant("one forgotten", value=log_mgf(mu, sigma**2)),
+        mutant("mean doubled, variance not", value=log_mgf(2 * mu, sigma**2)),
+    ],
+    uses=[mgf],
+    sources=["D2:55"],
+)
+twice

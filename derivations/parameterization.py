@@ -502,6 +502,30 @@ L_simple = claim(
 )
 L_simple
 
+# %%
+L_simple_norm = claim(
+    "parameterization.L-simple-norm",
+    "The simple objective as the paper writes it, for one example and one t",
+    Equation(r"L_{\mathrm{simple}}\ \text{as a squared norm}", sqnorm(eps - eps_theta)),
+    definition=True,
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(
+            weight.value * value,
+            sqnorm(mean_from_eps.value - mean_from_eps.value.xreplace({eps: eps_theta})) / (2 * sigma_t**2),
+            "times the weight, the bound's squared distance",
+        ),
+        equal(value, d * L_simple.value, "d times the mean over the coordinates"),
+    ],
+    mutants=[
+        mutant("halved", value=sqnorm(eps - eps_theta) / 2),
+        mutant("sign of the prediction", value=sqnorm(eps + eps_theta)),
+        mutant("the weight left in", value=weight.value * sqnorm(eps - eps_theta)),
+    ],
+    sources=["Ho2020 (14)", "Ho2020 Algorithm 1, line 5", "D3:325", "D3:328", "D3:353"],
+)
+L_simple_norm
+
 # %% [markdown]
 # ## What the network can learn at best
 #

@@ -24,6 +24,11 @@ from derivations.proof.symbols import (
     beta_t,
     beta_tilde_t,
     mu_tilde,
+    p_i,
+    q_i,
+    share,
+    sqnorm,
+    x,
     x_0,
     x_prev,
     x_t,
@@ -307,6 +312,113 @@ clipped = claim(
     remark="Here $t = 1$ throughout, so $t + 1$ is the second step.",
 )
 clipped
+
+# %% [markdown]
+# ## The denominator of Bayes' rule
+#
+# The evidence is the sum, or the integral, of the likelihood times the prior over everything that may have
+# been the cause. It is what makes the posteriors sum to one. For two causes, with likelihoods $p_i$ and $q_i$
+# and prior probabilities $s$ and $1 - s$:
+
+# %%
+evidence = claim(
+    "posterior.evidence",
+    "The evidence",
+    Equation(r"p(D) = \sum_{x} p(D \mid x)\, p(x)", share * p_i + (1 - share) * q_i),
+    given=[share < 1],
+    proof=lambda value: [
+        equal(share * p_i / value + (1 - share) * q_i / value, 1, "the two posteriors sum to one")
+    ],
+    mutants=[
+        mutant(
+            "the evidence itself summed over x",
+            value=2 * (share * p_i + (1 - share) * q_i),
+            seen="D5 line 163",
+        ),
+        mutant("the prior forgotten", value=p_i + q_i),
+        mutant("likelihood and prior of different causes", value=share * q_i + (1 - share) * p_i),
+    ],
+    sources=["D5:163"],
+    remark="For the true reverse step x is the state before, and its law is that of noised data: that is "
+    "what is not known.",
+)
+evidence
+
+# %% [markdown]
+# ## The exponents, by hand
+#
+# Written out, Bayes' rule has three exponents: the step's, that of the law of $x_{t-1}$ and, divided out,
+# that of the law of $x_t$. Whatever does not contain $x_{t-1}$ may be left out, so an exponent is judged by
+# its change from another value $x$ to $x_{t-1}$, which is the logarithm of a quotient of densities.
+
+
+# %%
+def change(exponent: Expr) -> Expr:
+    """The change of an exponent from x to x_{t-1}."""
+    return exponent - exponent.xreplace({x_prev: x})
+
+
+three_exponents = (
+    -sqnorm(x_t - sqrt(alpha_t) * x_prev) / (2 * beta_t)
+    - sqnorm(x_prev - sqrt(alpha_bar_prev) * x_0) / (2 * (1 - alpha_bar_prev))
+    + sqnorm(x_t - sqrt(alpha_bar_t) * x_0) / (2 * (1 - alpha_bar_t))
+)
+three_exponents
+
+# %%
+exponent = claim(
+    "posterior.exponent",
+    "The exponent of the forward posterior",
+    Equation(
+        r"\log \frac{q(x_{t-1} \mid x_{t}, x_{0})}{q(x \mid x_{t}, x_{0})}",
+        change(three_exponents),
+    ),
+    given=AFTER_THE_FIRST_STEP,
+    proof=lambda value: [
+        equal(
+            value,
+            change(log_normal(x_prev, posterior.mean, posterior.variance)),
+            "difference of the posterior's log-densities",
+        )
+    ],
+    mutants=[
+        mutant(
+            "ᾱ_{t-1} for α_t, signs lost, x_{t-1} in all three",
+            value=change(
+                -sqnorm(x_t - sqrt(alpha_bar_prev) * x_prev) / (2 * beta_t)
+                + sqnorm(x_prev - sqrt(alpha_bar_prev) * x_0) / (2 * (1 - alpha_bar_prev))
+                - sqnorm(x_prev - sqrt(alpha_bar_prev) * x_0) / (2 * (1 - alpha_bar_t))
+            ),
+            seen="D2 line 99, with t + 1 read as t - 1",
+        ),
+        mutant(
+            "square completed, with √ᾱ_t for √α_t",
+            value=change(
+                -(1 - alpha_bar_t)
+                / (2 * beta_t * (1 - alpha_bar_prev))
+                * sqnorm(
+                    x_prev
+                    - sqrt(alpha_bar_t) * (1 - alpha_bar_prev) / (1 - alpha_bar_t) * x_t
+                    - sqrt(alpha_bar_prev) * beta_t / (1 - alpha_bar_t) * x_0
+                )
+            ),
+            seen="D2 line 101, with its parentheses put right",
+        ),
+        mutant(
+            "β_t² for the variance",
+            value=change(-sqnorm(x_prev - mean.value) / (2 * beta_t**2)),
+            seen="D2 line 103",
+        ),
+        mutant(
+            "the law of x_{t-1} forgotten",
+            value=change(-sqnorm(x_t - sqrt(alpha_t) * x_prev) / (2 * beta_t)),
+        ),
+    ],
+    uses=[density],
+    sources=["D2:99", "D2:101", "D2:103"],
+    remark="x is any other value in the place of x_{t-1}.",
+)
+exponent
 
 # %% [markdown]
 # ## What this chapter assumed

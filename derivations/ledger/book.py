@@ -36,8 +36,9 @@ def problems(documents: Sequence[Document], claims: Iterable[Claim] | None = Non
         and row.claim is not None
         and row.claim.verdict not in ("proved", "definition")
     ]
+    # The same line twice under one claim is two readings of it, or two equal lines of a chain: the notes say.
     repeated = Counter(
-        (row.document, row.line, row.printed, row.claim.id if row.claim else "") for row in rows
+        (row.document, row.line, row.printed, row.claim.id if row.claim else "", row.note) for row in rows
     )
     found += [
         f"{key[0]}:{key[1]} {key[2]!r}: entered {times} times" for key, times in repeated.items() if times > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from derivations.ledger import book
@@ -41,9 +42,9 @@ def document_page(document: Document) -> str:
 
 def _table_row(row: Row) -> str:
     verdict = WORDS[row.verdict] + (f", {row.kind}" if row.kind else "")
-    detail = f" {row.note}" if row.note else ""
+    detail = f" {_cell(row.note)}" if row.note else ""
     claim = f"[{row.claim.id}][{row.claim.id}]" if row.claim else ""
-    return f"| {row.line} | {_printed(row)} | {verdict}.{_cell(detail)} | {claim} |"
+    return f"| {row.line} | {_printed(row)} | {verdict}.{detail} | {claim} |"
 
 
 def _printed(row: Row) -> str:
@@ -51,7 +52,9 @@ def _printed(row: Row) -> str:
 
 
 def _inline(formula: str) -> str:
-    return formula.replace("\n", " ").replace("&", "").replace("|", r"\mid ").strip(" \\")
+    """Put a fragment on one line, free of what a table or a formula by itself cannot hold."""
+    one_line = formula.replace("\n", " ").replace("&", "").replace(r"\|", r"\Vert ").replace("|", r"\vert ")
+    return re.sub(r"^(\s|\\\\)+|(\s|\\\\|\\(?=\s*$))+$", "", one_line)
 
 
 def _cell(text: str) -> str:
@@ -79,7 +82,7 @@ def _erratum(row: Row) -> list[str]:
     printed = row.printed if row.in_words else f"$$\n{_inline(row.printed)}\n$$"
     note = [row.note, ""] if row.note else []
     return [
-        f"### {row.document}, line {row.line}",
+        f"### {row.document}, {'line ' if row.line.isdigit() else ''}{row.line}",
         "",
         "Printed:" if not row.in_words else "Said:",
         "",
