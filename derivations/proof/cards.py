@@ -10,8 +10,9 @@ from sympy.core.relational import Relational
 from derivations.proof.claims import Claim, Parts
 from derivations.proof.dimension import by_coordinates
 from derivations.proof.held import tests_holding
+from derivations.proof.obligations import Obligation, holds
 from derivations.proof.symbols import tex
-from derivations.proof.witness import UndefinedError, Witness, evaluate, show
+from derivations.proof.witness import UndefinedError, Witness, evaluate, fails, show
 
 
 def card(claim: Claim) -> str:
@@ -73,16 +74,31 @@ def comparison(claim: Claim, parts: Parts, found: Witness) -> str:
     shown: set[Any] = set()
     for part, expression in parts.items():
         right = claim.statement.parts[part]
-        if isinstance(expression, Relational) or isinstance(right, Relational):
-            continue
-        pair = [_value(side, found) for side in (right, expression)]
-        if None not in pair and pair[0] != pair[1]:
-            for side in (right, expression):
+        if isinstance(expression, Relational):
+            obligation = holds(expression, part)
+            sides = obligation.left, obligation.right
+            pair = [_value(side, found) for side in sides]
+            word = {"==": "", "<=": "at most ", "<": "less than "}[obligation.relation]
+            says = f"${pair[0]}$ is not {word}${pair[1]}$"
+            wrong = None not in pair and _fails(obligation, found)
+        else:
+            sides = right, expression
+            pair = [_value(side, found) for side in sides]
+            says = f"{'' if part == 'value' else part + ' '}${pair[0]}$, not ${pair[1]}$"
+            wrong = None not in pair and pair[0] != pair[1]
+        if wrong:
+            for side in sides:
                 shown |= by_coordinates(side, found.dimension).free_symbols
-            values.append(f"{'' if part == 'value' else part + ' '}${pair[0]}$, not ${pair[1]}$")
+            values.append(says)
     where = found.where(shown if values else None)
     says = "; ".join(values) if values else f"{found.note}: ${found.sides()}$"
     return f"At ${where}$: {says}." if where else f"{says[0].upper()}{says[1:]}."
+
+
+def _fails(obligation: Obligation, at: Witness) -> bool:
+    sides = (by_coordinates(side, at.dimension) for side in (obligation.left, obligation.right))
+    left, right = (evaluate(side, at.point) for side in sides)
+    return fails(left, obligation.relation, right)
 
 
 def _value(expression: Basic, at: Witness) -> str | None:

@@ -284,7 +284,9 @@ def _arb(value: Fraction | flint.arb) -> flint.arb:
 
 def plain(value: Fraction | flint.arb) -> str:
     """Print a number as text; an enclosure by its first digits."""
-    return str(value) if isinstance(value, Fraction) else str(value.str(8, radius=False))
+    if isinstance(value, Fraction):
+        return str(value)
+    return "0" if value.contains(0) else str(value.str(8, radius=False))
 
 
 def show(value: Fraction | flint.arb) -> str:
