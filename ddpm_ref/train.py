@@ -97,7 +97,7 @@ class Trainer:
                 raise FloatingPointError(
                     f"loss and gradient must be finite; got {value} and {norm} at step {self.step + 1}"
                 )
-            lr = config.lr * min(1.0, self.step / config.warmup) if config.warmup else config.lr
+            lr = config.learning_rate(self.step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
             optimizer.step()
