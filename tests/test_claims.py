@@ -154,8 +154,9 @@ class Reading:
     """What each name of a chapter, and each claim's statement and proof, rests on: read from its source.
 
     A name rests on the claims that its definition mentions, a claim's own name on that claim. A function
-    with which a claim is stated speaks for it: `log_normal` for gaussians.density. What only a claim's
-    mutants mention it does not rest on.
+    with which an equation or a law is stated speaks for it: `log_normal` for gaussians.density. Not so one
+    with which a relation is: the function writes its sides down, and whoever calls it for something else has
+    not used that the relation holds. What only a claim's mutants mention it does not rest on.
     """
 
     def __init__(self, chapter: str) -> None:
@@ -184,6 +185,8 @@ class Reading:
         parts = [keyword.value for keyword in call.keywords if keyword.arg in ("given", "proof")]
         self.proofs[id] = self.below(statement, *parts)
         self.names[name] = {id}
+        if not gives_a_value(statement):
+            return
         for function in self.made_with(statement):
             self.names[function].add(id)
             self.speakers[function] = set()  # for the first claim only
@@ -196,6 +199,13 @@ class Reading:
 
 
 reading = cache(Reading)
+
+
+def gives_a_value(statement: ast.expr) -> bool:
+    match statement:
+        case ast.Call(func=ast.Name(id="Equation" | "Law")):
+            return True
+    return False
 
 
 def mentions(node: ast.AST) -> set[str]:

@@ -14,7 +14,7 @@ from derivations.proof.cards import comparison
 from derivations.proof.claims import Claim, registered
 
 # The reading order, and the module of each: its DOCUMENT holds the rows.
-DOCUMENTS = ("d1", "d2", "d3", "d4", "d5", "ho2020")
+DOCUMENTS = ("d1", "d2", "d3", "d4", "d5", "ho2020", "further")
 
 
 def documents() -> list[Document]:
@@ -49,7 +49,7 @@ def problems(documents: Sequence[Document], claims: Iterable[Claim] | None = Non
     found += [f"{claim.id}: neither a row nor a claim uses it" for claim in claims if claim.id not in used]
     if sources.available():
         for document in documents:
-            if document.name.startswith("D"):
+            if sources.holds(document.name):
                 found += sources.misplaced(document) + sources.uncovered(document)
     return found
 

@@ -33,6 +33,11 @@ def available() -> bool:
     return FOLDER.is_dir()
 
 
+def holds(document: str) -> bool:
+    """Tell whether a document is one of those that lie beside the project; the paper and others do not."""
+    return (FOLDER / f"{document}.md").is_file()
+
+
 @cache
 def lines(document: str) -> list[str]:
     """Return a document's lines; line n is at index n - 1."""
