@@ -16,8 +16,8 @@ from fractions import Fraction
 from sympy import Eq, Expr, Ge, Gt, Integer, Le, Lt, log, sqrt
 from sympy.core.relational import Relational
 
-from derivations.forward import marginal, step
-from derivations.gaussians import log_normal
+from derivations.forward import kernel, marginal, step
+from derivations.gaussians import density, log_normal
 from derivations.parameterization import kl
 from derivations.posterior import AFTER_THE_FIRST_STEP, log_evidence, log_step, posterior
 from derivations.posterior import log_prior as log_earlier
@@ -558,6 +558,7 @@ not_mean_field = claim(
         mutant("root forgotten", value=alpha_t * (1 - alpha_bar_prev)),
         mutant("the later variance", value=sqrt(alpha_t) * (1 - alpha_bar_t)),
     ],
+    uses=[step],
     sources=["D5:81"],
     remark="For t ≥ 2. At t = 1 the earlier state is the image itself, which has no variance.",
 )
@@ -810,7 +811,7 @@ turned = claim(
         mutant("marginals exchanged", value=log_q_posterior_t - log_q_marginal_t + log_q_marginal_prev),
         mutant("marginals forgotten", value=log_q_posterior_t),
     ],
-    uses=[posterior],
+    uses=[density, kernel, marginal, posterior],
     sources=["Ho2020 (20)", "D2:95", "D2:97", "D3:240", "D5:181"],
     assumes=["Bayes' rule for densities, and the Markov property: q(x_t | x_{t-1}, x_0) = q(x_t | x_{t-1})"],
 )
@@ -943,7 +944,7 @@ decomposition = claim(
             "forward steps not turned", value=-(log_prior - log_q_marginal_t) - ratio_rest_t - log_p_first
         ),
     ],
-    uses=[turned_sum, telescope],
+    uses=[turned, turned_sum, telescope],
     sources=["Ho2020 (21)", "D2:83", "D3:204"],
     assumes=["induction over the natural numbers"],
 )
@@ -1272,7 +1273,7 @@ read_forwards = claim(
         mutant("the same mean", mean=scale * x_prev),
         mutant("the same variance", variance=sigma_t**2),
     ],
-    uses=[reverse_step],
+    uses=[density, reverse_step],
     sources=["D2:111"],
     assumes=["Bayes' rule for densities"],
     remark=r"For $p_{\theta}(x_{t-1} \mid x_{t}) = \mathcal{N}(a x_{t}, \sigma_{t}^{2} I)$ and "

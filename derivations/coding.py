@@ -459,7 +459,7 @@ distortion = claim(
         mutant("the data's own variance", value=data_spread**2),
         mutant("the noise's variance", value=1 - alpha_bar_t),
     ],
-    uses=[gaussian_denoiser, x0_from_eps],
+    uses=[chain, marginal, sample, gaussian_denoiser, x0_from_eps],
     sources=["Ho2020 (15)", "Ho2020 §4.3"],
     remark="Precisions add: 1/D_t = 1/s² + ᾱ_t/(1 - ᾱ_t), the data's and the signal-to-noise ratio.",
 )
@@ -538,7 +538,7 @@ information = claim(
         mutant("unit variance assumed", value=log(1 + alpha_bar_t / (1 - alpha_bar_t)) / 2),
         mutant("deviation for variance", value=log(1 + alpha_bar_t * data_spread / (1 - alpha_bar_t)) / 2),
     ],
-    uses=[kl, marginal],
+    uses=[chain, kl, marginal],
     sources=["Ho2020 §4.3"],
     remark="Half the logarithm of one plus the signal-to-noise ratio: the capacity of the Gaussian channel.",
 )
@@ -589,7 +589,7 @@ reverse_step = claim(
         mutant("the step's", variance=beta_t),
         mutant("the data's mean for the estimate", mean=posterior_mean.value.xreplace({x_0: data_mean})),
     ],
-    uses=[density, chain],
+    uses=[density, chain, marginal, gaussian_denoiser, x0_from_eps],
     sources=["Ho2020 §3.2", "D3:253"],
     assumes=["Bayes' rule for densities"],
 )
@@ -642,7 +642,7 @@ step_rate = claim(
         mutant("by the schedule alone", value=log((1 - alpha_bar_t) / (1 - alpha_bar_prev)) / 2),
         mutant("the noise of one step", value=-log(alpha_t) / 2),
     ],
-    uses=[distortion, kl],
+    uses=[distortion, gaussian_denoiser, kl, x0_from_eps],
     sources=["Ho2020 §4.3", "Ho2020 (8)"],
     remark="For t ≥ 2; with any other reverse step it costs more.",
 )
@@ -708,7 +708,7 @@ lossless = claim(
         mutant("the last term alone", value=(log(2 * pi * missing_t) + 1) / 2),
         mutant("the rate alone", value=log(data_spread**2 / missing_t) / 2),
     ],
-    uses=[by_marginals],
+    uses=[by_marginals, distortion],
     sources=["Ho2020 §4.3", "Ho2020 (16)", "D4:76", "D4:78"],
     remark="In the limit of narrow bins and without their offset. It is H(x_0), as equation (16) says it "
     "must be where both kinds of divergence vanish. The sum holds at every t, not only at t = 1.",

@@ -235,7 +235,7 @@ in_order = claim(
             relation=Lt(1 + lower_standardised, upper_standardised, evaluate=False),
         ),
     ],
-    uses=[edges, bin_mass],
+    uses=[scaling, edges, bin_mass],
     sources=["Ho2020 (13)"],
     assumes=["Φ is strictly increasing"],
     remark="p = Φ(right side) - Φ(left side). For an edge bin one side is infinite, in the same order.",

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from sympy import Add, Eq, Expr, Ge, Gt, Integer, Le, Lt, Rational, diff, exp, log
 
-from derivations.gaussians import log_normal, mgf, moments
+from derivations.gaussians import density, log_normal, mgf, moments
 from derivations.parameterization import kl as gaussian_kl
 from derivations.proof.certificates import gaussian_integral
 from derivations.proof.claims import Equation, Holds, claim, mutant
@@ -1063,6 +1063,7 @@ without_log = claim(
         ),
         mutant("zero between any two", value=Integer(0)),
     ],
+    uses=[density],
     sources=["D2:124"],
     remark="Between equal laws the printed integral is one, where the divergence is zero: 1 + χ², not KL.",
 )
@@ -1248,6 +1249,7 @@ mode_seeking = claim(
             relation=Lt(over(two_modes, collapsed), over(two_modes, covering), evaluate=False),
         ),
     ],
+    uses=[kl],
     sources=["D5:21"],
     assumes=["the logarithm increases"],
     remark="The collapsed model on the left, the covering one on the right. With the data first, as in "

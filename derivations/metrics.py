@@ -20,7 +20,7 @@ from derivations.divergences import (
     pointwise,
     surprise,
 )
-from derivations.gaussians import after_step, moments, reparameterization
+from derivations.gaussians import after_step, chain, moments, reparameterization
 from derivations.gaussians import sums as sum_of_independent
 from derivations.parameterization import kl as gaussian_kl
 from derivations.proof.certificates import induction
@@ -455,7 +455,7 @@ bias = claim(
         ),
         mutant("deviations for variances", value=sqnorm(mu_1 - mu_2) + d * (sigma_1 + sigma_2) / samples),
     ],
-    uses=[sum_of_independent, moments],
+    uses=[chain, sum_of_independent, moments],
     sources=["D4:27"],
     assumes=["draws are independent; only second moments matter, so the features need not be Gaussian"],
     remark="n samples on each side, of isotropic features. Two sets from one law have FID > 0. The "

@@ -539,7 +539,7 @@ L_simple_norm
 # %%
 from sympy import Eq, Expr, Ge, Le, Lt, pi
 
-from derivations.forward import kernel, step
+from derivations.forward import kernel, marginal, step
 from derivations.posterior import AFTER_THE_FIRST_STEP, log_evidence, log_step
 from derivations.posterior import variance as posterior_variance
 from derivations.proof.certificates import gaussian_integral
@@ -656,7 +656,7 @@ best_variance = claim(
         mutant("half the error", value=beta_tilde_t + mean_error / 2),
         mutant("twice both", value=2 * (beta_tilde_t + mean_error)),
     ],
-    uses=[L_t_minus_1],
+    uses=[posterior_variance, L_t_minus_1],
     sources=["Ho2020 §3.2", "D3:253", "D5:175"],
     assumes=["the mean value theorem (a function that falls before a point and rises after is least there)"],
     remark="Never below β̃_t. With the best mean it is the mean over x_t of the true reverse step's variance.",
@@ -728,7 +728,7 @@ reverse_variance = claim(
             value=(1 - alpha_bar_prev * (1 - data_variance)) * beta_t,
         ),
     ],
-    uses=[posterior],
+    uses=[density, marginal, posterior],
     sources=["Ho2020 §3.2", "D1:80", "D3:133", "D3:253", "D5:159", "D5:163"],
     assumes=[
         "Bayes' rule for densities",
@@ -793,7 +793,7 @@ above = claim(
         ),
         mutant("below", relation=Gt(posterior_variance.value, reverse_variance.value, evaluate=False)),
     ],
-    uses=[reverse_variance],
+    uses=[posterior_variance, reverse_variance],
     sources=["Ho2020 §3.2", "D3:253"],
     remark="Knowing the image can only help. With s = 0 the two are equal.",
 )
@@ -849,6 +849,7 @@ linear_residual = claim(
         mutant("α_t for β_t", value=alpha_t),
         mutant("as if x_t told nothing", value=Integer(1)),
     ],
+    uses=[step],
     sources=["Ho2020 §3.2"],
     assumes=["a mean of squares depends on the data through their first two moments only, which are 0 and 1"],
 )
@@ -868,7 +869,7 @@ entropy = claim(
         mutant("deviation for variance", value=d / 2 * (log(2 * pi * sigma) + 1)),
         mutant("sign", value=-d / 2 * (log(2 * pi * sigma**2) + 1)),
     ],
-    uses=[moments, reparameterization],
+    uses=[density, moments, reparameterization],
     sources=["Ho2020 §3.2"],
 )
 entropy

@@ -413,7 +413,7 @@ ddim_family = claim(
             mean=x_0 + sqrt(1 - alpha_bar_s - sigma_t**2) * shown_noise,
         ),
     ],
-    uses=[chain, marginal],
+    uses=[chain, marginal, eps_from_x0],
     sources=["Song, Meng & Ermon 2021 (7)", "D5:177"],
     remark="D5 says that t steps cannot be skipped because μ_θ changes from step to step. They can: s is any "
     "step before t. What cannot be done is to use a single step's update for it.",
@@ -474,7 +474,7 @@ ddim_eta = claim(
         ),
         mutant("the step's own variance", value=eta**2 * (1 - alpha_bar_t / alpha_bar_s)),
     ],
-    uses=[ddim_family],
+    uses=[eps_from_x0, ddim_family],
     sources=["Song, Meng & Ermon 2021 (16)", "D5:49", "D5:177"],
     remark="D5 calls the reverse process deterministic: that is η = 0, not DDPM.",
 )

@@ -133,6 +133,7 @@ kernel_score = claim(
         mutant("α for ᾱ", value=-eps / sqrt(1 - alpha_t)),
         mutant("signal's root", value=-eps / sqrt(alpha_bar_t)),
     ],
+    uses=[density],
     sources=["Ho2020 §3.2", "D3:28", "D3:314"],
 )
 kernel_score
@@ -284,7 +285,7 @@ gaussian_data = claim(
             value=-(x_t - data_mean) / (alpha_bar_t * data_deviation**2 + 1 - alpha_bar_t),
         ),
     ],
-    uses=[chain],
+    uses=[chain, density, marginal],
     sources=["D3:28"],
 )
 gaussian_data
@@ -408,7 +409,7 @@ noise_level = claim(
         mutant("not rescaled", variance=1 - alpha_bar_t),
         mutant("signal to noise", variance=alpha_bar_t / (1 - alpha_bar_t)),
     ],
-    uses=[affine],
+    uses=[affine, chain],
     sources=["D3:314", "D3:317"],
 )
 noise_level
@@ -545,7 +546,7 @@ langevin_step = claim(
         mutant("step for its root: noise γ z", variance=gamma**2),
         mutant("downhill", mean=x_prev - gamma / 2 * score_q),
     ],
-    uses=[stationary],
+    uses=[chain, stationary],
     sources=["D3:310", "D4:45", "D4:47"],
     remark="Both documents write ∇ log p(x): the score is meant at x_{t-1}.",
 )
@@ -605,7 +606,7 @@ contracts = claim(
         mutant("they never overshoot", relation=slope**2 < slope),
         mutant("they arrive at once", relation=slope**2 <= 0),
     ],
-    uses=[langevin_step],
+    uses=[gaussian_score, langevin_step],
     sources=["D4:50"],
     remark="ρ is the step as a share of the longest one allowed.",
 )
@@ -651,7 +652,7 @@ langevin_law = claim(
         mutant("slope not squared", variance=(1 - slope_t) * bias.value),
         mutant("towards zero", mean=slope_t * x_0),
     ],
-    uses=[chain],
+    uses=[chain, bias],
     sources=["D4:50", "D4:53"],
     assumes=["induction over the natural numbers"],
 )

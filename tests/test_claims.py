@@ -150,13 +150,16 @@ def test_a_claim_uses_only_claims_that_stand_before_it(id: str) -> None:
     assert all(order.index(used) < order.index(id) for used in CLAIMS[id].uses)  # so there is no circle
 
 
+RELATIONS = {"Holds", "Eventually", "MeanHolds"}  # statements that give nothing a value
+
+
 class Reading:
     """What each name of a chapter, and each claim's statement and proof, rests on: read from its source.
 
     A name rests on the claims that its definition mentions, a claim's own name on that claim. A function
-    with which an equation or a law is stated speaks for it: `log_normal` for gaussians.density. Not so one
-    with which a relation is: the function writes its sides down, and whoever calls it for something else has
-    not used that the relation holds. What only a claim's mutants mention it does not rest on.
+    with which a claim is stated speaks for it: `log_normal` for gaussians.density. Not so if the claim is a
+    relation: the function only writes its sides down, and who calls it elsewhere does not use that the
+    relation holds. What only a claim's mutants mention it does not rest on.
     """
 
     def __init__(self, chapter: str) -> None:
@@ -185,7 +188,7 @@ class Reading:
         parts = [keyword.value for keyword in call.keywords if keyword.arg in ("given", "proof")]
         self.proofs[id] = self.below(statement, *parts)
         self.names[name] = {id}
-        if not gives_a_value(statement):
+        if mentions(statement) & RELATIONS:
             return
         for function in self.made_with(statement):
             self.names[function].add(id)
@@ -199,13 +202,6 @@ class Reading:
 
 
 reading = cache(Reading)
-
-
-def gives_a_value(statement: ast.expr) -> bool:
-    match statement:
-        case ast.Call(func=ast.Name(id="Equation" | "Law")):
-            return True
-    return False
 
 
 def mentions(node: ast.AST) -> set[str]:
@@ -224,6 +220,13 @@ def test_the_reading_sees_through_helpers_and_expressions_made_beforehand() -> N
     assert "forward.kernel" in reading("posterior").proofs["posterior.mean"]  # through `quadratic`
     assert "forward.sample" in reading("sampling").proofs["sampling.gaussian-denoiser"]  # through `state`
     assert "gaussians.mgf" in reading("gaussians").proofs["gaussians.sum"]  # through log_mgf
+    assert "divergences.kl" in reading("divergences").proofs["divergences.mode-seeking"]  # through `over`
+
+
+def test_a_function_does_not_speak_for_a_relation_that_it_writes_down() -> None:
+    divergences = reading("divergences")
+    assert not divergences.names["two_letters"]  # though divergences.kl-not-negative is written with it
+    assert "divergences.kl-not-negative" not in divergences.proofs["divergences.jensen-shannon"]
 
 
 # -- python -m derivations -----------------------------------------------------------------------------------

@@ -28,6 +28,10 @@ def document_page(document: Document) -> str:
     """Make a document's page: its lines, in order, with their verdicts."""
     count = book.counts(document.rows)
     lines = [
+        "---",
+        "hide: [toc]",
+        "---",
+        "",
         f"# {document.name}: {document.title}",
         "",
         f"{sum(count[v] for v in CLAIMING)} statements: {count['proved']} hold, {count['definition']} "
@@ -42,13 +46,10 @@ def document_page(document: Document) -> str:
 
 def _table_row(row: Row) -> str:
     verdict = WORDS[row.verdict] + (f", {row.kind}" if row.kind else "")
-    detail = f" {_cell(row.note)}" if row.note else ""
+    printed = row.printed if row.in_words else f"${_inline(row.printed)}$"
+    note = f"<br><small>{row.note}</small>" if row.note else ""
     claim = f"[{row.claim.id}][{row.claim.id}]" if row.claim else ""
-    return f"| {row.line} | {_printed(row)} | {verdict}.{detail} | {claim} |"
-
-
-def _printed(row: Row) -> str:
-    return _cell(row.printed if row.in_words else f"${_inline(row.printed)}$")
+    return f"| {row.line} | {_cell(printed + note)} | {verdict} | {claim} |"
 
 
 def _inline(formula: str) -> str:
