@@ -16,7 +16,8 @@ class Config:
     """Everything that decides a run, apart from the device.
 
     The learning rate rises linearly over `warmup` updates, stays, and falls linearly to zero over the share
-    `cooldown` of the updates at the end; the paper has no cooldown. The average of the weights reaches back about `1 / (1 - ema_decay)` updates.
+    `cooldown` of the updates at the end; the paper has no cooldown. The average of the weights reaches back
+    about `1 / (1 - ema_decay)` updates.
 
     Attributes:
         preset: name of the preset that this was made from; it also names the data.
@@ -76,7 +77,7 @@ class Config:
         check_choices("eps", self.variance)
 
     def learning_rate(self, step: int) -> float:
-        """Give the learning rate of the update after `step` updates: the first one has 0 if there is a warm-up."""
+        """Give the learning rate of the update after `step` updates; with a warm-up the first one has 0."""
         rising = step / self.warmup if self.warmup else 1.0
         falling = (1 - step / self.steps) / self.cooldown if self.cooldown else 1.0
         return self.lr * min(1.0, rising, falling)

@@ -35,7 +35,7 @@ def document_page(document: Document) -> str:
         f"# {document.name}: {document.title}",
         "",
         f"{sum(count[v] for v in CLAIMING)} statements: {count['proved']} hold, {count['definition']} "
-        f"define, {count['refuted']} are refuted; {count['not a statement']} formulas state nothing.",
+        f"define, {count['refuted']} refuted. Formulas that state nothing: {count['not a statement']}.",
         "",
         "| line | printed | verdict | claim |",
         "|--:|---|---|---|",
