@@ -17,6 +17,7 @@ from functools import cache
 from sympy import Eq, Expr, Integer, Lt, Rational, diff, exp, log, sqrt
 
 from derivations.forward import SCHEDULE, alpha_bar, kernel, linear_schedule, marginal, sample, snr
+from derivations.parameterization import weight
 from derivations.posterior import AFTER_THE_FIRST_STEP, before
 from derivations.posterior import mean as posterior_mean
 from derivations.posterior import variance as posterior_variance
@@ -50,6 +51,7 @@ from derivations.proof.symbols import (
     s_theta,
     score_q,
     separation,
+    sigma_t,
     sqnorm,
     t,
     x,
@@ -530,6 +532,50 @@ end_of_schedule = claim(
     remark="Small, and not zero: q(x_T | x_0) is close to N(0, I) and never equal to it.",
 )
 end_of_schedule
+
+# %% [markdown]
+# The same numbers say what the simple objective does. It gives every step the weight one, where the bound
+# gives the noise error of step $t$ the weight $\lambda_t$ (`parameterization.weight`); with $\sigma_t^2 =
+# \beta_t$ the bound weighs the first step of the paper's schedule far more than the last.
+
+
+# %%
+def weight_in_bound(step: int, signal: Rational) -> Expr:
+    """The paper's λ_t at a step where the signal is ᾱ_t, with the step's variance."""
+    beta = linear_schedule.value.subs(PAPER).subs(t, step)
+    at_step: Expr = weight.value.xreplace(
+        {beta_t: beta, sigma_t: sqrt(beta), alpha_t: 1 - beta, alpha_bar_t: signal}
+    )
+    return at_step
+
+
+def is_ratio_of_weights(value: Expr) -> list[Obligation]:
+    shown, low, high = enclosed(1000)
+    half = Rational(1, 2)
+    first = weight_in_bound(1, factors(1, 1))
+    return [
+        *shown,
+        at_most((value - half) * weight_in_bound(1000, high), first, "not below"),
+        at_most(first, (value + half) * weight_in_bound(1000, low), "not above"),
+    ]
+
+
+small_steps_weigh_more = claim(
+    "continuous.small-t-weigh-more",
+    "What the simple objective takes from the first step",
+    Equation(r"\lambda_{1} / \lambda_{1000}\ \text{rounded}", Integer(49)),
+    proof=is_ratio_of_weights,
+    mutants=[
+        mutant("no difference", value=Integer(1)),
+        mutant("the ratio of the β, as if the noise so far did not matter", value=Integer(200)),
+        mutant("the last weighs more", value=Integer(0)),
+    ],
+    uses=[linear_schedule, weight],
+    sources=["Ho2020 §3.4"],
+    remark="For T = 1000, β from 0.0001 to 0.02, σ_t² = β_t. Equal weights thus take from the small t, as "
+    "the paper says.",
+)
+small_steps_weigh_more
 
 # %% [markdown]
 # ## The reverse step is a mixture

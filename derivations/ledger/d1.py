@@ -2,7 +2,7 @@
 
 from sympy import Integer
 
-from derivations import bound, continuous, divergences, forward, parameterization
+from derivations import bound, divergences, forward, parameterization
 from derivations.ledger.row import Document
 
 DOCUMENT = Document("D1", "Diffusion (study post)")
@@ -15,12 +15,6 @@ DOCUMENT.words(
     "the reverse process takes noise away by Gaussian steps, whose mean and deviation are learned",
     bound.reverse_step,
     note="In the paper the mean is learned and the deviation is fixed.",
-)
-DOCUMENT.words(
-    37,
-    "a step of the reverse process has a deviation, not only a mean",
-    continuous.random,
-    note="'Noise is taken away' on the whole: every step but the last draws fresh noise too.",
 )
 
 # Likelihood
@@ -49,7 +43,7 @@ DOCUMENT.words(
     45,
     "the likelihoods of a 2, with the integers 1 to 5, 1 to 10 or 4 to 50 to choose from",
     divergences.likelihood,
-    note="D1 names the three laws and gives no numbers; they are 1/5, 1/10 and 0.",
+    note="D1 gives no numbers; with equally likely integers they are 1/5, 1/10 and 0.",
 )
 DOCUMENT.words(
     46,
@@ -111,22 +105,24 @@ DOCUMENT.words(
 DOCUMENT.says(64, r"KL(p \| q) \geq 0", divergences.gibbs)
 DOCUMENT.words(64, "it is least at p = q", divergences.not_negative)
 DOCUMENT.words(
-    64, "it is least at p = q: for densities, here of Gaussians", divergences.gaussian_not_negative
+    64, "it is least at p = q", divergences.gaussian_not_negative, note="For densities, here of Gaussians."
 )
 DOCUMENT.says(
     65,
     r"KL(p \| q) \neq KL(q \| p)",
     divergences.asymmetric,
-    note="Read as 'not equal in general', as 'asymmetric' beside it says: one pair that differs. Other pairs "
-    "have equal divergences both ways.",
+    note="Read as 'not equal in general', as 'asymmetric' beside it says: one pair that differs. Of all "
+    "pairs of different laws it would be false.",
 )
 DOCUMENT.words(
     65,
-    "it is asymmetric, which is not to say that the two never agree",
+    "it is asymmetric",
     divergences.exchanged,
-    note="What the printed ≠ leaves open.",
+    note="What the printed ≠ leaves open: (p, 1 - p) and (1 - p, p) have equal divergences both ways.",
 )
-DOCUMENT.words(65, "it is asymmetric: for densities, here of Gaussians", divergences.gaussian_asymmetric)
+DOCUMENT.words(
+    65, "it is asymmetric", divergences.gaussian_asymmetric, note="For densities, here of Gaussians."
+)
 DOCUMENT.words(
     65,
     "it is no distance",
@@ -136,40 +132,44 @@ DOCUMENT.words(
 DOCUMENT.names("a name for the Jensen-Shannon divergence", r"JSD(p \| q)")
 DOCUMENT.words(
     66,
-    "JSD is the average of the two divergences: those of p and of q from their mixture",
+    "JSD is the average of the two divergences",
     divergences.js,
-    note="First reading: D1 does not say which two. From the mixture it is right.",
+    note="First reading, of those of p and of q from their mixture: D1 does not say which two.",
 )
 DOCUMENT.words(
     66,
-    "JSD is the average of the two divergences: KL(p ‖ q) and KL(q ‖ p)",
+    "JSD is the average of the two divergences",
     divergences.js,
     mutant="the average of the two divergences: Jeffreys",
     kind="wrong words",
-    note="Second reading, the one that the line before suggests. That average is Jeffreys' divergence.",
+    note="Second reading, of KL(p ‖ q) and KL(q ‖ p), which the line before compares. Their average is "
+    "Jeffreys' divergence.",
 )
 DOCUMENT.words(
     66,
-    "the average of KL(p ‖ q) and KL(q ‖ p) stays below log 2, as JSD does",
+    "JSD is the average of the two divergences",
     divergences.jeffreys_large,
     mutant="bounded alike",
     kind="wrong words",
-    note="The second reading again: between (4/5, 1/5) and (1/5, 4/5) that average is 0.83; log 2 is 0.69.",
+    note="The second reading again: JSD is at most log 2 = 0.69, and between (4/5, 1/5) and (1/5, 4/5) that "
+    "average is 0.83.",
 )
 DOCUMENT.words(
     66,
-    "JSD can be used as a distance: not negative, and zero for equal laws only",
+    "JSD can be used as a distance",
     divergences.js_lower,
-    note="First reading of 'distance': a symmetric measure of how different two laws are.",
+    note="First reading of 'distance': a symmetric measure of how different two laws are, not negative, and "
+    "zero for equal laws only.",
 )
 DOCUMENT.words(
     66,
-    "JSD can be used as a distance: one that obeys the triangle inequality",
+    "JSD can be used as a distance",
     divergences.js_triangle,
     mutant="the triangle inequality",
     kind="wrong words",
-    note="Second reading of 'distance', the mathematical one. From (1/4, 3/4) to (3/4, 1/4) it is 0.131 "
-    "directly, and 0.034 + 0.034 by way of (1/2, 1/2). The root of JSD is a distance.",
+    note="Second reading of 'distance', the mathematical one: the triangle inequality fails. From (1/4, "
+    "3/4) to (3/4, 1/4) it is 0.131 directly, and 0.034 + 0.034 by way of (1/2, 1/2). The root of JSD is a "
+    "distance.",
 )
 
 # Diffusion Algorithm: the forward process
@@ -195,12 +195,12 @@ DOCUMENT.words(
 DOCUMENT.names("the identity matrix, which D1 takes for a choice of pixels", r"I")
 DOCUMENT.words(
     78,
-    "I selects pixels: those that it does not select get no noise",
+    "as β_t grows, other pixels are selected by I, so that the noise gets stronger",
     forward.kernel,
     variance=Integer(0),
     kind="wrong words",
-    note="I is the identity matrix: every pixel gets noise of variance β_t at every step, independently. "
-    "The printed side is the variance of a pixel that is not selected.",
+    note="Read as: only the pixels that I selects get noise. I is the identity matrix: every pixel gets "
+    "noise of variance β_t at every step. The printed side is the variance of a pixel that is not selected.",
 )
 DOCUMENT.words(
     78,
@@ -230,18 +230,10 @@ DOCUMENT.says(
 )
 DOCUMENT.words(
     82,
-    "it is a maximum likelihood problem: a divergence of the model from the data is minimised",
+    "it is a maximum likelihood problem",
     divergences.maximum_likelihood,
-    note="First reading: what one would like to do.",
-)
-DOCUMENT.words(
-    82,
-    "it is a maximum likelihood problem: what the steps' approximation gains, the likelihood gains",
-    bound.fixed_q,
-    mutant="what the bound gains",
-    kind="wrong words",
-    note="Second reading: what is done by lines 81 and 84, which minimise a bound. ΔF is the gain of the "
-    "bound; the gap between bound and likelihood depends on θ too.",
+    note="Read as the aim. What line 84 minimises is a bound; the likelihood need not gain what the bound "
+    "gains (bound.fixed-q).",
 )
 
 # Diffusion Algorithm: the loss

@@ -1,7 +1,5 @@
 """D4, line by line."""
 
-from sympy import Integer
-
 from derivations import (
     bound,
     coding,
@@ -38,21 +36,23 @@ DOCUMENT.words(18, "it generalises autoregressive decoding", coding.autoregressi
 # Inception score, FID
 
 DOCUMENT.words(
-    21,
-    "the inception score",
+    23,
+    "the inception score measures the variety of images and their quality at once",
     metrics.inception_score,
-    note="A headline; the definition is meant, which D4 does not give.",
+    note="The definition, which D4 does not give: how far the classifier's answers for single images are "
+    "from its mean answer. Varied answers raise it, and so do certain ones.",
 )
 DOCUMENT.words(
     23,
-    "the inception score measures variety: images without any have the least score",
+    "the inception score measures variety",
     metrics.score_lower,
+    note="Images without any, for which all answers are the same, have the least score.",
 )
 DOCUMENT.words(
     23,
-    "the inception score measures variety and quality at once",
+    "as a measure of quality it has limits",
     metrics.score_upper,
-    note="On a scale that ends at the number of classes; the next row says what reaches the end.",
+    note="It cannot exceed the number of classes; the next row says what reaches it.",
 )
 DOCUMENT.words(
     23,
@@ -68,40 +68,40 @@ DOCUMENT.words(
 )
 DOCUMENT.words(
     27,
-    "FID is the Fréchet distance between the two feature distributions, for any covariances",
+    "FID is the Fréchet distance between the two feature distributions",
     metrics.general,
-    note="The same reading, for two features and covariances that need not commute.",
+    note="The same reading, for two features and any covariances.",
 )
 DOCUMENT.words(
     27,
-    "FID is a distance: on a straight way it adds up",
+    "FID is the Fréchet distance between the two feature distributions",
     metrics.fid_triangle,
     mutant="additive, as a distance along a line",
     kind="wrong words",
-    note="Second reading: FID as the Fréchet distance itself. Between equal Gaussians with moved means the "
-    "distance adds up along a line; FID, its square, does not.",
+    note="Second reading: the distance itself. FID is its square. Between Gaussians that differ in their "
+    "means only, the distance adds up along a line; FID does not.",
 )
 DOCUMENT.words(
     27,
-    "FID tells how alike the two distributions are: it is zero for equal Gaussians only",
+    "FID tells how alike the two distributions are",
     metrics.zero,
-    note="First reading: the features are Gaussian.",
+    note="First reading: the features are Gaussian. Then it is zero for equal laws only.",
 )
 DOCUMENT.words(
     27,
-    "FID tells how alike the two distributions are, whatever they are",
+    "FID tells how alike the two distributions are",
     metrics.blind,
     mutant="equal laws",
     kind="missing hypothesis",
-    note="Second reading. A fair coin and a standard normal have distance zero and different fourth moments; "
-    "the printed side says that distance zero makes laws equal.",
+    note="Second reading: whatever the features. A fair coin and a standard normal have distance zero and "
+    "different fourth moments; the printed side says that distance zero makes laws equal.",
 )
 DOCUMENT.words(
     27,
-    "FID is computed from images, generated and real",
+    "FID measures the difference between generated and real images",
     metrics.bias,
-    note="From n images on each side, and then it is too large in the mean. 'Two images' is read as two sets "
-    "of images: a single one has no covariance.",
+    note="It is computed from n images on each side, and then it is too large in the mean. 'Two images' is "
+    "read as two sets of images: a single one has no covariance.",
 )
 
 # The variational bound
@@ -112,14 +112,15 @@ DOCUMENT.words(
     coding.by_marginals,
     mutant="entropy forgotten",
     kind="wrong words",
-    note="In the mean the printed side is the divergence of the model from the forward process, summed step "
-    "by step. The bound is that and the entropy of the data, which no model can take away.",
+    note="First reading, to the letter. In the mean the printed side is the divergence of the model from "
+    "the forward process, summed step by step. The bound is that and the entropy of the data, which no "
+    "model can take away.",
 )
 DOCUMENT.words(
     31,
-    "the variational bound is made of differences between true and approximating laws",
+    "the variational bound is the difference between the true law and the model's",
     bound.terms,
-    note="Second reading: divergences step by step, beside the last term.",
+    note="Second reading: it is made of such differences, one for each step, and of the last term.",
 )
 DOCUMENT.words(31, "weighted: every term is given a weight for its importance", parameterization.weight)
 DOCUMENT.words(
@@ -157,18 +158,18 @@ DOCUMENT.names("a law or a state; nothing is claimed of the name", r"p(x)", r"x_
 DOCUMENT.words(50, "the z_i are Gaussian", score.langevin_step)
 DOCUMENT.words(
     50,
-    "for large T and small ε it is the same as to sample from p(x): in the limit",
+    "for very large T and very small ε it is the same as to sample from p(x)",
     score.langevin_flow,
-    note="First reading: ε to zero, then time to infinity; proved for a Gaussian p.",
+    note="First reading, in the limit: ε to zero, then time to infinity; proved for a Gaussian p.",
 )
 DOCUMENT.words(
     50,
-    "for large T and small ε it is the same as to sample from p(x): for some small ε",
+    "for very large T and very small ε it is the same as to sample from p(x)",
     score.bias,
     mutant="the target's",
     kind="missing hypothesis",
-    note="Second reading. For any fixed step the law that is approached is not p: here p is N(μ, σ²), and ε "
-    "is γ.",
+    note="Second reading, for some small ε: for any fixed step the law that is approached is not p: here p "
+    "is N(μ, σ²), and ε is γ.",
 )
 DOCUMENT.words(52, "p(x) is the stationary law of x_t", score.stationary)
 DOCUMENT.names("a limit, named only; the line's other formula states it", r"t \to \infty")
@@ -181,36 +182,30 @@ DOCUMENT.says(
 )
 DOCUMENT.words(
     57,
-    "score matching: the model is trained until its gradient is that of the data's log-density",
+    "score matching: the model's gradient is trained to be that of the data's law",
     score.matching,
-    note="First reading: 'the gradient of the data's law' is that of its logarithm, with respect to x. "
-    "Matching the kernel's scores does it, up to a constant.",
-)
-DOCUMENT.words(
-    57,
-    "score matching: the gradient of the data's density is matched",
-    score.mixture_score,
-    mutant="not divided by the density",
-    kind="wrong words",
-    note="Second reading, to the letter: the logarithm forgotten. Compared on a mixture of two densities.",
+    note="'The gradient of the data's law' is that of the logarithm of its density, with respect to x, as in "
+    "line 45. Matching the kernel's scores does it, up to a constant.",
 )
 
 # Progressive decompression
 
 DOCUMENT.words(
-    61,
-    "decoding goes from noise to the image, step by step",
+    59,
+    "progressive decompression generalises autoregressive decoding",
     coding.autoregressive,
 )
-DOCUMENT.words(61, "decoding: the error falls with every step", coding.distortion_falls)
 DOCUMENT.words(
     61,
-    "the latent variables are pure noise",
-    forward.marginal,
-    mean=Integer(0),
-    variance=Integer(1),
-    kind="wrong words",
-    note="Only x_T is, and that nearly; the latents between carry the image.",
+    "decoding starts from pure noise, the latent variables",
+    forward.prior,
+    note="Read of x_T, where it starts: noise in the limit. The latents between carry the image.",
+)
+DOCUMENT.words(
+    61,
+    "noise is taken out little by little until there is the image",
+    coding.distortion_falls,
+    note="For Gaussian data: the error falls with every step.",
 )
 
 # Introduction
@@ -229,17 +224,20 @@ DOCUMENT.words(
 )
 DOCUMENT.words(
     67,
-    "T must be large for the sampled law to be the true one: more, smaller steps between the same ends",
+    "T must be large enough for the sampled law to become the true one",
     continuous.small,
-    note="D4's guess, and right, if the larger T goes with smaller β_t: it is they that do it.",
+    note="First reading, as a limit. D4's guess, and right if a larger T means more and smaller steps "
+    "between the same ends: the smaller β_t do it.",
 )
 DOCUMENT.words(
     67,
-    "for a large T the two laws are the same: the reverse step is Gaussian",
+    "T must be large enough for the sampled law to become the true one",
     continuous.peakedness,
     mutant="a Gaussian's",
     kind="missing hypothesis",
-    note="If it is read of a finite T. Nearly the same: for two images the step is not Gaussian for any β_t.",
+    note="Second reading, from some T on: for two images, ρ and 1 - ρ likely and Δ apart, the true reverse "
+    "step is not the Gaussian that is sampled, for any T. The claim is its fourth cumulant; a Gaussian's is "
+    "zero.",
 )
 DOCUMENT.words(
     70,
@@ -248,7 +246,7 @@ DOCUMENT.words(
 )
 DOCUMENT.words(
     70,
-    "it is a phenomenon of lossy compression",
+    "this can be said in the language of lossy compression",
     coding.rate_distortion,
     note="For Gaussian data every step is at the best rate for its distortion.",
 )
@@ -266,16 +264,10 @@ DOCUMENT.words(
 DOCUMENT.words(78, "the lossless code length is the length of a code for lossless compression", coding.length)
 DOCUMENT.words(
     78,
-    "lossless: nothing is left to be sent after it",
-    coding.lossless,
-    note="For Gaussian data: the rate and the last term together are the entropy of the image.",
-)
-DOCUMENT.words(
-    78,
     "most of it describes details that are hardly seen",
     coding.paper_majority,
-    kind="notation",
-    note="D4 says 'most of the model'; read as most of the code, as in the sentence of the paper.",
+    note="D4 says 'most of the model'; read as most of the code, as in the sentence of the paper that it "
+    "explains.",
 )
 DOCUMENT.words(
     82,
@@ -283,7 +275,7 @@ DOCUMENT.words(
     coding.lossy,
     mutant="nothing can be lost",
     kind="wrong words",
-    note="D4 even calls it a drawback. Compared for Gaussian data, decoded from x_t.",
+    note="D4 calls it a drawback, so perhaps 'can' was meant. Compared for Gaussian data, decoded from x_t.",
 )
 
 # Forward process

@@ -22,7 +22,7 @@ DOCUMENT = Document("D5", "Week 12: Diffusion Models (lecture notes)")
 
 DOCUMENT.words(
     7,
-    "where p and q have nothing in common, training does not converge: the divergence is infinite",
+    "where p and q have nothing in common, training fails to converge all the more",
     divergences.disjoint_kl,
     note="For the Kullback-Leibler divergence: it passes any bound as the common part vanishes.",
 )
@@ -37,9 +37,19 @@ DOCUMENT.words(
 )
 DOCUMENT.words(
     9,
-    "the noise has a tail that ends nowhere, so that the laws overlap",
+    "the noise has a long tail",
     divergences.js_upper,
-    note="Second reading: the density vanishes nowhere. That is what helps, see line 17.",
+    note="Second reading: a tail that ends nowhere, so that the laws overlap. That is what helps, see line "
+    "17.",
+)
+DOCUMENT.words(
+    9,
+    "noise added prevents mode collapse",
+    divergences.mode_seeking,
+    mutant="with overlap the covering model is closer",
+    kind="wrong words",
+    note="Read with lines 17 and 21: by the overlap that it gives. Overlap is not enough: the laws of the "
+    "witness, those of line 21, overlap everywhere, and the model that lost a mode is the closer one.",
 )
 DOCUMENT.words(
     13,
@@ -48,9 +58,13 @@ DOCUMENT.words(
     note="For the Jensen-Shannon divergence, that of a GAN. The Kullback-Leibler divergence may still be "
     "infinite.",
 )
-DOCUMENT.words(15, "without any overlap they are not: nothing tells near from far", divergences.disjoint_js)
+DOCUMENT.words(
+    15, "without any overlap they are not", divergences.disjoint_js, note="Nothing tells near from far."
+)
 DOCUMENT.words(17, "normal noise makes the laws overlap everywhere", divergences.js_upper)
-DOCUMENT.words(17, "normal noise is added for that: the divergence becomes finite", divergences.noised)
+DOCUMENT.words(
+    17, "normal noise is added for that", divergences.noised, note="The divergence becomes finite."
+)
 DOCUMENT.words(19, "as the noise is taken away the two are brought together", divergences.gradient)
 DOCUMENT.words(
     21,
@@ -67,7 +81,7 @@ DOCUMENT.words(
     divergences.tail,
     mutant="heavier than some exponential: a long tail",
     kind="wrong words",
-    note="As on line 9, first reading.",
+    note="As on line 9, first reading; its second reading holds.",
 )
 
 # Diffusion
@@ -101,20 +115,20 @@ DOCUMENT.words(
 )
 DOCUMENT.words(
     35,
-    "run through in the opposite order, the transitions from prior to data end at the prior",
+    "reverse diffusion, run to its end, leads to the prior P_0",
     forward.prior,
-    note="First reading, by line 29, where the transitions go from prior to data: the reverse is the forward "
+    note="First reading, by line 29, where the transitions run from P_0 to P_d: their reverse is the forward "
     "process of line 47.",
 )
 DOCUMENT.words(
     35,
-    "reverse diffusion ends at the prior",
+    "reverse diffusion, run to its end, leads to the prior P_0",
     sampling.reverse_law,
     mean=Integer(0),
     variance=Integer(1),
     kind="wrong words",
-    note="Second reading, by line 49, where the reverse process removes noise: it ends at the data. Compared "
-    "for Gaussian data, on the law after a step.",
+    note="Second reading, by lines 49 and 153, where reverse diffusion removes noise: it leads to the data. "
+    "Compared for Gaussian data, on the law after a step, which is not N(0, I).",
 )
 
 # Diffusion process
@@ -133,31 +147,33 @@ DOCUMENT.words(
 )
 DOCUMENT.words(
     49,
-    "a reverse process can be deterministic",
+    "the reverse process is deterministic",
     continuous.probability_flow,
-    note="Second reading: there is one with the same densities. It is not the one of these notes.",
+    note="Second reading, that it can be: there is one with the same densities. It is not the one of these "
+    "notes.",
 )
 DOCUMENT.words(
     49,
-    "a reverse process can be deterministic, step by step",
+    "the reverse process is deterministic",
     sampling.ddim_eta,
-    note="The same reading: the DDIM sampler with η = 0; DDPM is η = 1.",
+    note="The same reading, step by step: the DDIM sampler with η = 0; DDPM is η = 1.",
 )
 DOCUMENT.words(49, "noise is removed step by step, and becomes an image", coding.distortion_falls)
 DOCUMENT.words(
     53,
-    "latent variables call for expectation-maximisation, which climbs the likelihood",
+    "latent variables make the likelihood intractable, so one must go through expectation-maximisation",
     bound.em,
-    note="First reading: as a method in general.",
+    note="First reading: as a method in general, which does climb the likelihood.",
 )
 DOCUMENT.words(
     53,
-    "expectation-maximisation is what is done here: what the bound gains, the likelihood gains",
+    "latent variables make the likelihood intractable, so one must go through expectation-maximisation",
     bound.fixed_q,
-    mutant="what the bound gains",
+    mutant="the new gap alone",
     kind="wrong words",
-    note="Second reading. There is no E-step: q is fixed, and the gap between bound and likelihood changes "
-    "with θ.",
+    note="Second reading: that it is done here. There is no E-step, since q is fixed. An E-step would close "
+    "the old gap, so that the likelihood gains the bound's gain ΔF and the new gap; here the old gap is "
+    "taken off.",
 )
 DOCUMENT.words(55, "variational inference gives an evidence lower bound, which is optimised", bound.elbo)
 
@@ -181,28 +197,30 @@ DOCUMENT.words(
     note="q(x_{t-1} | x_t, x_0), made of the fixed forward steps.",
 )
 DOCUMENT.words(81, "no mean field is assumed", bound.not_mean_field)
-DOCUMENT.words(83, "normal plus normal is normal: independent ones", gaussians.sums, note="First reading.")
+DOCUMENT.words(
+    83, "normal plus normal is normal", gaussians.sums, note="First reading: independent variables."
+)
 DOCUMENT.words(
     83,
-    "normal plus normal is normal: any two",
+    "normal plus normal is normal",
     gaussians.dependent_sum,
     mutant="normal",
     kind="missing hypothesis",
-    note="Second reading, as printed: they must be independent, or jointly normal.",
+    note="Second reading: any two variables. They must be independent, or jointly normal.",
 )
 DOCUMENT.words(
     83,
-    "normal times normal is normal: the densities",
+    "normal times normal is normal",
     gaussians.products,
-    note="First reading, up to the factor that makes it a density.",
+    note="First reading: densities are multiplied, up to the factor that makes a density of the product.",
 )
 DOCUMENT.words(
     83,
-    "normal times normal is normal: the variables",
+    "normal times normal is normal",
     gaussians.variables_product,
     mutant="normal",
     kind="wrong words",
-    note="Second reading: variables, as in the sum before it.",
+    note="Second reading: variables are multiplied, as they are added before.",
 )
 DOCUMENT.words(
     85,
@@ -227,9 +245,9 @@ DOCUMENT.words(
 DOCUMENT.names("the schedule: the variance of the noise that a step adds", r"\beta_t", r"1-\beta_s")
 DOCUMENT.words(
     97,
-    "the β_t can be learned: the bound depends on them",
+    "the β_t can be learned",
     bound.prior_term,
-    note="By L_T already, which is constant only as long as the β_t are.",
+    note="The bound depends on them, already by L_T, which is constant only as long as the β_t are.",
 )
 DOCUMENT.words(99, "in the paper the β_t are hyperparameters", forward.linear_schedule)
 DOCUMENT.words(101, "with all of them fixed, every transition can be written down", forward.step)
@@ -247,21 +265,28 @@ DOCUMENT.names("the forward step, named only", r"q(x_t|x_{t-1})")
 DOCUMENT.names("what the picture defines, named only", r"\bar \alpha_t , x_t", r"\bar \alpha_t")
 DOCUMENT.words(
     107,
-    "an SDE is solved to get the law of x_t, approximately",
+    "the law of x_t given x_0 is approximated by solving an SDE",
     continuous.sde_law,
     note="In the limit of many small steps. No SDE is needed: for the steps themselves line 125's induction "
     "is exact.",
 )
-DOCUMENT.words(107, "a step of the process is a step of an SDE, approximately", continuous.euler_step)
 DOCUMENT.words(
     107,
-    "the SDE's law is near that of the steps: what they leave of the image is at most the SDE's share",
-    continuous.product_above,
+    "the law of x_t given x_0 is approximated by solving an SDE",
+    continuous.euler_step,
+    note="A step of the process is nearly an Euler step of the SDE.",
 )
 DOCUMENT.words(
     107,
-    "the SDE's law is near that of the steps: what they leave of the image is not far below",
+    "the law of x_t given x_0 is approximated by solving an SDE",
+    continuous.product_above,
+    note="What the steps leave of the image is at most what the SDE leaves.",
+)
+DOCUMENT.words(
+    107,
+    "the law of x_t given x_0 is approximated by solving an SDE",
     continuous.product_below,
+    note="What the steps leave of the image is not far below what the SDE leaves, if every β_s is small.",
 )
 DOCUMENT.words(111, "the forward step is done t times", forward.composition)
 DOCUMENT.words(113, "ᾱ_t is a name that shortens the computation", forward.alpha_bar)
@@ -272,8 +297,9 @@ DOCUMENT.words(
     continuous.not_forgotten,
     mutant="zero in the end, since every factor is below one",
     kind="missing hypothesis",
-    note="The sum of the β_s must grow without bound (forward.decay). With β_s = 1/(s + 1)² one half is "
-    "left; the printed side is a sequence that does tend to zero.",
+    note="The sum of the β_s must grow without bound (forward.decay). With β_s = 1/(s + 1)² every factor is "
+    "below one, and ᾱ_t never falls to one half. The witness compares it with 1/(t + 1), which tends to "
+    "zero.",
 )
 DOCUMENT.words(115, "ᾱ_t falls with every factor", forward.falls)
 DOCUMENT.words(
@@ -339,17 +365,10 @@ DOCUMENT.says(
 )
 DOCUMENT.words(
     125,
-    "the parameters do not change from one noising to the next: they are fixed beforehand",
+    "nothing is changed in the parameters while noise is added",
     forward.marginal,
-    note="First reading. The induction needs no more.",
-)
-DOCUMENT.words(
-    125,
-    "the parameters do not change from one noising to the next: all β_t are the same",
-    forward.schedule_rises,
-    mutant="constant",
-    kind="wrong words",
-    note="Second reading. The paper's β_t rise.",
+    note="Read as: they are fixed beforehand (lines 99 and 101), which is all that the induction needs. They "
+    "are not the same at every step (forward.linear-schedule-rises).",
 )
 DOCUMENT.words(125, "by induction T noisings are computed at once", forward.composition)
 DOCUMENT.words(135, "the law of x_t given x_0 is computed at once", forward.marginal)
@@ -401,17 +420,10 @@ DOCUMENT.words(
 DOCUMENT.names("the model's parameters, and the mean that they give", r"\theta", r"\mu_\theta")
 DOCUMENT.words(
     173,
-    "θ is trained by maximum likelihood: through a bound of the likelihood",
+    "θ is trained by maximum likelihood",
     bound.upper_bound,
-    note="First reading.",
-)
-DOCUMENT.words(
-    173,
-    "θ is trained by maximum likelihood: what is maximised is the likelihood",
-    bound.fixed_q,
-    mutant="what the bound gains",
-    kind="wrong words",
-    note="Second reading. A bound is maximised; the gap depends on θ too.",
+    note="Read with lines 55 and 79: through a bound. The likelihood need not gain what the bound gains "
+    "(bound.fixed-q).",
 )
 DOCUMENT.words(
     175,
@@ -421,12 +433,19 @@ DOCUMENT.words(
 )
 DOCUMENT.words(
     177,
-    "t steps cannot be skipped: one goes step by step",
+    "t steps cannot be taken at once: one goes step by step",
+    sampling.stretch_posterior,
+    note="First reading: not with the update of a single step. A stretch of steps has another mean and "
+    "another variance.",
+)
+DOCUMENT.words(
+    177,
+    "t steps cannot be taken at once: one goes step by step",
     sampling.ddim_family,
     mutant="to t - 1 only, whatever s is",
     kind="wrong words",
-    note="A family of steps from t to any earlier s keeps the laws of the states. What cannot be done is to "
-    "use the update of a single step for it.",
+    note="Second reading: by no sampler, with this network. A family of steps from t to any earlier s keeps "
+    "the laws of the states.",
 )
 DOCUMENT.words(179, "the law of x_{t-1} is had from x_t and x_0", posterior.posterior)
 DOCUMENT.words(

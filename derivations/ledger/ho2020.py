@@ -23,9 +23,9 @@ DOCUMENT = Document("Ho2020", "Denoising Diffusion Probabilistic Models (Ho, Jai
 DOCUMENT.words(
     "§1",
     "if every step adds little noise, Gaussian reverse steps are enough",
-    continuous.two_peaks,
-    note="Large steps show why: between two images the true reverse step then has two peaks, which no "
-    "Gaussian has.",
+    continuous.small,
+    note="In the limit of small steps. After a large one, between two images, the true reverse step has two "
+    "peaks, which no Gaussian has (continuous.two-peaks).",
 )
 DOCUMENT.words(
     "§1",
@@ -37,11 +37,17 @@ DOCUMENT.words(
 DOCUMENT.words(
     "§1",
     "with a certain parameterization, sampling is equivalent to annealed Langevin dynamics",
+    score.algorithm_2,
+    note="First reading: of the same form, a step along the score, and noise.",
+)
+DOCUMENT.words(
+    "§1",
+    "with a certain parameterization, sampling is equivalent to annealed Langevin dynamics",
     score.twice_langevin,
     mutant="as hard",
     kind="wrong words",
-    note="Read as: the same steps. At equal noise the drift is 2/√α_t times Langevin's. Section 3.2 says "
-    "'resembles'.",
+    note="Second reading: the same steps. At equal noise the drift is 2/√α_t times Langevin's. Section 3.2 "
+    "says 'resembles'.",
 )
 DOCUMENT.words(
     "§1",
@@ -347,6 +353,12 @@ DOCUMENT.words(
     "§3.4",
     "it leaves out the weight of (12), so it is a weighted bound",
     parameterization.L_simple,
+)
+DOCUMENT.words(
+    "§3.4",
+    "it weighs the terms of small t down",
+    continuous.small_steps_weigh_more,
+    note="The claim compares the first step with the last.",
 )
 
 # 4 Experiments
