@@ -129,7 +129,7 @@ PRESETS: Mapping[str, Config] = {
         preset="digits",
         **_linear(200),
         unet=UNetConfig(8, 1, width=32, multipliers=(1, 2, 2), attention_at=(4,), dropout=0.0),
-        steps=2000,
+        steps=1500,
         batch_size=64,
         lr=2e-3,
         warmup=100,

@@ -66,7 +66,15 @@ def errata_page(documents: Sequence[Document]) -> str:
     """Make the errata: every refuted row with its witness and correction, worst first."""
     rows = [row for document in documents for row in document.rows if row.verdict == "refuted"]
     rows.sort(key=lambda row: SEVERITY.index(row.kind or "notation"))
-    lines = ["# Errata", "", f"{len(rows)} lines that do not hold as printed, worst first.", ""]
+    lines = [
+        "# Errata",
+        "",
+        f"{len(rows)} statements that do not hold as printed, worst first, each with an exact point against "
+        "it. Where that is a small chain of states, one of those that open "
+        "[the chapter on the bound](derivations/bound.md), both sides are sums of rational multiples of "
+        "logarithms of primes, and it is enough that one coefficient differs.",
+        "",
+    ]
     kind = None
     for row in rows:
         if row.kind != kind:
