@@ -8,8 +8,6 @@ ARGS ?=
 BIN := .venv/bin
 # Silences the theme's notice that it ends in 2027; the plugins in mkdocs.yml are chosen for that.
 export NO_MKDOCS_2_WARNING := 1
-# Threads that wait sleep, so that a busy machine is not kept busy with waiting.
-export OMP_WAIT_POLICY := PASSIVE
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help

@@ -15,9 +15,8 @@ from ddpm_ref.unet import UNetConfig
 class Config:
     """Everything that decides a run, apart from the device.
 
-    The learning rate rises linearly over `warmup` updates, stays, and falls linearly to zero over the share
-    `cooldown` of the updates at the end; the paper has no cooldown. The average of the weights reaches back
-    about `1 / (1 - ema_decay)` updates.
+    The learning rate rises linearly over `warmup` updates and then stays. The average of the weights reaches
+    back about `1 / (1 - ema_decay)` updates.
 
     Attributes:
         preset: name of the preset that this was made from; it also names the data.
@@ -30,7 +29,6 @@ class Config:
         batch_size: images for each update, at least 1.
         lr: learning rate of Adam after warm-up, positive.
         warmup: updates until the learning rate is reached, at least 0.
-        cooldown: share of the updates over which it falls to zero at the end, in [0, 1].
         clip_norm: largest global norm of the gradient, positive.
         ema_decay: decay of the exponential average of the weights, in [0, 1).
         samples: samples drawn for the evaluation, at least 2.
@@ -49,7 +47,6 @@ class Config:
     batch_size: int = 128
     lr: float = 2e-4
     warmup: int = 5000
-    cooldown: float = 0.0
     clip_norm: float = 1.0
     ema_decay: float = 0.9999
     samples: int = 500
@@ -70,17 +67,13 @@ class Config:
                 raise ValueError(f"{name} must be positive and finite; got {given}")
         if not all(0 < beta < 1 for beta in self.beta):
             raise ValueError(f"beta must be two numbers in (0, 1); got {self.beta}")
-        if not 0 <= self.cooldown <= 1:
-            raise ValueError(f"cooldown must be in [0, 1]; got {self.cooldown}")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be in [0, 1); got {self.ema_decay}")
         check_choices("eps", self.variance)
 
     def learning_rate(self, step: int) -> float:
         """Give the learning rate of the update after `step` updates; with a warm-up the first one has 0."""
-        rising = step / self.warmup if self.warmup else 1.0
-        falling = (1 - step / self.steps) / self.cooldown if self.cooldown else 1.0
-        return self.lr * min(1.0, rising, falling)
+        return self.lr * min(1.0, step / self.warmup) if self.warmup else self.lr
 
     def schedule(self) -> Schedule:
         """Build the noise schedule."""
@@ -129,11 +122,10 @@ PRESETS: Mapping[str, Config] = {
         preset="digits",
         **_linear(200),
         unet=UNetConfig(8, 1, width=32, multipliers=(1, 2, 2), attention_at=(4,), dropout=0.0),
-        steps=1500,
+        steps=2500,
         batch_size=64,
-        lr=2e-3,
+        lr=1e-3,
         warmup=100,
-        cooldown=0.5,
         ema_decay=0.998,
     ),
     "smoke": Config(
