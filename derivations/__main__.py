@@ -8,21 +8,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from platform import python_version
 from time import perf_counter
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from derivations import CHAPTERS
 from derivations.ledger.command import run as ledger
-from derivations.proof.cards import as_json
-from derivations.proof.claims import KERNELS, Claim, registered
+from derivations.proof.claims import KERNELS
+from derivations.proof.deciding import decide, select
 
 PACKAGES = ("ddpm-ref", "sympy", "z3-solver", "python-flint", "mpmath")
 
@@ -54,19 +53,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"python -m derivations: {error}", file=sys.stderr)
         return 2
-    decide(claims, console)
-    console.print(table(claims))
-    short = [claim for claim in claims if claim.verdict == "failed"]
-    for claim in short:
-        for problem in claim.result.problems:
-            console.print(f"[red]{claim.id}[/red]: {escape(problem)}", soft_wrap=True)
-    mutants = sum(len(claim.result.refuted) for claim in claims)
+    rows = decide([claim.id for claim in claims], console)
+    console.print(table(rows))
+    short = [row for row in rows if row["verdict"] == "failed"]
+    for row in short:
+        for problem in row["problems"]:
+            console.print(f"[red]{row['id']}[/red]: {escape(problem)}", soft_wrap=True)
+    mutants = [mutant["refuted"] for row in rows for mutant in row["mutants"]]
     console.print(
-        f"{len(claims) - len(short)} of {len(claims)} claims hold, {mutants} of "
-        f"{sum(len(claim.mutants) for claim in claims)} mutants refuted, {perf_counter() - began:.1f} s."
+        f"{len(rows) - len(short)} of {len(rows)} claims hold, {sum(mutants)} of {len(mutants)} mutants "
+        f"refuted, {perf_counter() - began:.1f} s."
     )
     if options.json:
-        text = json.dumps(book(claims), indent=1, ensure_ascii=False)
+        text = json.dumps(book(rows), indent=1, ensure_ascii=False)
         options.json.write_text(text + "\n", encoding="utf-8")
         console.print(f"Written to {options.json}.")
     return 1 if short else 0
@@ -80,56 +79,26 @@ def check_writable(file: Path) -> None:
         raise ValueError(f"--json {file}: it must be a file that can be written")
 
 
-def select(names: Sequence[str]) -> list[Claim]:
-    """Import the chapters and return the claims asked for, or all of them, in reading order."""
-    for chapter in CHAPTERS:
-        import_module(f"derivations.{chapter}")
-    claims = list(registered())
-    known = {claim.id for claim in claims} | set(CHAPTERS)
-    for name in names:
-        if name not in known:
-            raise ValueError(f"no chapter or claim is called {name!r}; chapters are {', '.join(CHAPTERS)}")
-    return [claim for claim in claims if not names or claim.id in names or claim.id.split(".")[0] in names]
-
-
-def decide(claims: Sequence[Claim], console: Console) -> None:
-    """Decide the claims, showing which one is at work."""
-    columns = (TextColumn("Proving"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(claims))
-        for claim in claims:
-            progress.update(task, description=claim.id)
-            claim.result
-            progress.advance(task)
-
-
-def table(claims: Sequence[Claim]) -> Table:
+def table(rows: Sequence[dict[str, Any]]) -> Table:
     """Lay the verdicts out, 80 columns wide."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for heading, justify in (
-        ("claim", "left"),
-        ("verdict", "left"),
-        ("kernels", "left"),
-        ("mutants", "right"),
-        ("s", "right"),
-    ):
-        made.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
-    for claim in claims:
-        result = claim.result
-        colour = "red" if result.verdict == "failed" else "green"
-        said = as_json(claim)["kernels"]
-        kernels = "both" if len(said) == len(KERNELS) else " ".join(said) or "none"
-        mutants = f"{len(result.refuted)}/{len(claim.mutants)}"
-        made.add_row(
-            claim.id, f"[{colour}]{result.verdict}[/{colour}]", kernels, mutants, f"{result.seconds:.2f}"
-        )
+    for heading in ("claim", "verdict", "kernels"):
+        made.add_column(heading, no_wrap=True)
+    for heading in ("mutants", "s"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        colour = "red" if row["verdict"] == "failed" else "green"
+        kernels = "both" if len(row["kernels"]) == len(KERNELS) else " ".join(row["kernels"]) or "none"
+        mutants = f"{sum(mutant['refuted'] for mutant in row['mutants'])}/{len(row['mutants'])}"
+        verdict = f"[{colour}]{row['verdict']}[/{colour}]"
+        made.add_row(row["id"], verdict, kernels, mutants, f"{row['seconds']:.2f}")
     return made
 
 
-def book(claims: Sequence[Claim]) -> dict[str, object]:
+def book(rows: Sequence[dict[str, Any]]) -> dict[str, object]:
     """Everything decided, with the versions and the commit that decided it."""
     versions = {"python": python_version(), **{name: _version(name) for name in PACKAGES}}
-    return {"versions": versions, "commit": _commit(), "claims": [as_json(claim) for claim in claims]}
+    return {"versions": versions, "commit": _commit(), "claims": list(rows)}
 
 
 def _version(name: str) -> str | None:

@@ -17,6 +17,7 @@ import derivations.__main__ as book
 from derivations import CHAPTERS
 from derivations.proof import claims as machinery
 from derivations.proof.claims import KERNELS, MUTANTS_NEEDED, Claim, Equation, claim, mutant, registered
+from derivations.proof.deciding import select
 from derivations.proof.obligations import equal
 from derivations.proof.symbols import argument
 
@@ -287,5 +288,5 @@ def test_bad_arguments_are_one_line_and_2(arguments: list[str], capsys: pytest.C
 
 
 def test_a_claim_is_found_by_its_id_and_a_chapter_by_its_name() -> None:
-    assert [found.id for found in book.select(["forward.step"])] == ["forward.step"]
-    assert {found.id.split(".")[0] for found in book.select(["posterior"])} == {"posterior"}
+    assert [found.id for found in select(["forward.step"])] == ["forward.step"]
+    assert {found.id.split(".")[0] for found in select(["posterior"])} == {"posterior"}
