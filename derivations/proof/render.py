@@ -9,7 +9,8 @@ import difflib
 import os
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -145,7 +146,7 @@ def index(chapters: dict[str, str]) -> str:
 
 def chapters(scripts: Path = ROOT / "derivations") -> dict[str, str]:
     """Make the pages of the chapters in a folder: path under docs/ to text."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each chapter runs in a process of its own
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         made = dict(zip(CHAPTERS, pool.map(page, [scripts / f"{name}.py" for name in CHAPTERS]), strict=True))
     return {"derivations/index.md": index(made)} | {
         f"derivations/{name}.md": text for name, text in made.items()
