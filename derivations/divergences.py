@@ -682,7 +682,6 @@ js = claim(
     "divergences.jensen-shannon",
     "The Jensen-Shannon divergence",
     Equation(r"\mathrm{JS}(p, q) = \sum_{i} j_{i}, \qquad j_{i}", js_summand),
-    definition=True,
     given=TWO_LETTERS,
     proof=is_the_gain_of_mixing,
     mutants=[

@@ -140,7 +140,6 @@ alpha_bar = claim(
         r"\bar{\alpha}_{0} = 1, \qquad \bar{\alpha}_{t} = \prod_{s=1}^{t} \alpha_{s}",
         alpha_bar_prev * alpha_t,
     ),
-    definition=True,
     given=[*NOISE, alpha_next < 1, alpha_bar_prev <= 1],
     proof=lambda value: [
         equal(sqrt(value), diff(step.value, x_prev) * sqrt(alpha_bar_prev), "factor in front of the image"),

@@ -118,7 +118,6 @@ density = claim(
     "gaussians.density",
     "Density of an isotropic Gaussian",
     Equation(r"\log \mathcal{N}(x;\, \mu,\, \sigma^{2} I)", log_normal(x, mu, sigma**2)),
-    definition=True,
     proof=is_a_density,
     mutants=[
         mutant(

@@ -94,6 +94,18 @@ def test_what_the_kernels_cannot_decide_is_a_failure(
     assert "neither prove nor refute" in document.rows[0].problems[0]
 
 
+def test_a_slip_is_corrected_by_a_proved_claim(document: Document) -> None:
+    covered(document)
+    wrong: dict[str, Any] = {"mutant": "not shrunk", "kind": "wrong formula"}
+    document.words(1, "said", forward.kernel, **wrong)
+    problems = book.problems([document], [])
+    assert "D9:1 'said': refuted, and its correction forward.kernel is not proved" in problems
+    document.rows.pop()
+    document.words(1, "said", forward.kernel, corrected_by=forward.step, **wrong)
+    assert book.problems([document], []) == []
+    assert book.as_json(document.rows[-1])["corrected_by"] == "forward.step"
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

@@ -30,11 +30,9 @@ def problems(documents: Sequence[Document], claims: Iterable[Claim] | None = Non
     rows = [row for document in documents for row in document.rows]
     found = [problem for row in rows for problem in row.problems]
     found += [
-        f"{row.where} {row.printed!r}: refuted, and {row.claim.id} corrects it, which is not proved"
+        f"{row.where} {row.printed!r}: refuted, and its correction {row.correction.id} is not proved"
         for row in rows
-        if row.verdict == "refuted"
-        and row.claim is not None
-        and row.claim.verdict not in ("proved", "definition")
+        if row.verdict == "refuted" and row.correction is not None and row.correction.verdict != "proved"
     ]
     # The same line twice under one claim is two readings of it, or two equal lines of a chain: the notes say.
     repeated = Counter(
@@ -66,7 +64,8 @@ def as_json(row: Row) -> dict[str, Any]:
         "kind": row.kind,
         "claim": row.claim.id if row.claim else None,
         "witness": comparison(row.claim, row.parts, found) if found and row.claim else None,
-        "correction": row.claim.latex if row.claim and (verdict == "refuted" or row.kind) else None,
+        "correction": row.correction.latex if row.correction and (verdict == "refuted" or row.kind) else None,
+        "corrected_by": row.correction.id if row.correction and verdict == "refuted" else None,
         "note": row.note,
     }
 

@@ -201,6 +201,7 @@ DOCUMENT.words(
     kind="wrong words",
     note="Read as: only the pixels that I selects get noise. I is the identity matrix: every pixel gets "
     "noise of variance β_t at every step. The printed side is the variance of a pixel that is not selected.",
+    corrected_by=forward.step,
 )
 DOCUMENT.words(
     78,

@@ -15,6 +15,7 @@ from derivations import (
     gaussians,
     parameterization,
     posterior,
+    sampling,
 )
 from derivations.ledger.row import Document
 from derivations.proof.symbols import (
@@ -136,6 +137,7 @@ DOCUMENT.says(
     mutant="scale and noise exchanged",
     kind="wrong formula",
     note="With α_t = 1 - β_t, as the right-hand side has it.",
+    corrected_by=forward.step,
 )
 DOCUMENT.says(
     39,
@@ -289,6 +291,7 @@ DOCUMENT.says(
     kind="wrong index",
     note="Mean and variance are to be computed from x_t, as line 21 has it, not from the x_{t-1} that is to "
     "be drawn.",
+    corrected_by=sampling.ancestral_step,
 )
 
 # The autoencoder's loss
@@ -705,6 +708,7 @@ DOCUMENT.says(
     kind="wrong formula",
     note="With x_{t-1} for x_{t+1}. √(1-ᾱ_t) stands where √(1-β_t) should.",
     mean=sqrt(1 - alpha_bar_t) * x_prev,
+    corrected_by=forward.step,
 )
 DOCUMENT.says(
     140,
@@ -713,6 +717,7 @@ DOCUMENT.says(
     kind="wrong index",
     note="First reading, with the ᾱ_t of line 144, and x_{t-1} for x_{t+1}: √ᾱ_t stands where √α_t should.",
     mean=sqrt(alpha_bar_t) * x_prev,
+    corrected_by=forward.step,
 )
 DOCUMENT.says(
     140,

@@ -91,6 +91,7 @@ DOCUMENT.says(
     note="Offered as a first sketch of line 69, and mended in lines 80 to 89. With any noise that does not "
     "depend on x_{t-1}: x_{t-1} is not shrunk, and the variance grows with every step: in the witness from "
     "1 by noise of variance β_t.",
+    corrected_by=forward.step,
 )
 DOCUMENT.says(
     83,

@@ -141,6 +141,7 @@ DOCUMENT.says(
     note="The drift is ½ ∇ log p(x) dt. Compared after a step of length γ, which is D4's ε. Take p = N(0, 4) "
     "and γ = 2: a state drawn from p has the variance (3/4)² · 4 + 2 = 4 + 1/4 after a step with dt, and "
     "(7/8)² · 4 + 2 = 4 + 17/16 without.",
+    corrected_by=score.stationary,
 )
 DOCUMENT.names("the length of a step of the simulation; ε is no noise here", r"dt = \epsilon", r"\epsilon")
 DOCUMENT.says(

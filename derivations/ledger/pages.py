@@ -85,8 +85,9 @@ def errata_page(documents: Sequence[Document]) -> str:
 
 
 def _erratum(row: Row) -> list[str]:
-    claim, found = row.claim, row.decided[1]
+    claim, right, found = row.claim, row.correction, row.decided[1]
     assert claim is not None
+    assert right is not None
     assert found is not None
     printed = row.printed if row.in_words else f"$$\n{_inline(row.printed)}\n$$"
     note = [row.note, ""] if row.note else []
@@ -100,9 +101,9 @@ def _erratum(row: Row) -> list[str]:
         *note,
         f"Against it: {comparison(claim, row.parts, found)}",
         "",
-        f"It should say, by [{claim.id}][{claim.id}]:",
+        f"It should say, by [{right.id}][{right.id}]:",
         "",
-        f"$$\n{claim.latex}\n$$",
+        f"$$\n{right.latex}\n$$",
         "",
     ]
 
@@ -132,8 +133,14 @@ def coverage_page(documents: Sequence[Document]) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Return every page of the ledger by its path under docs/."""
+    """Return every page of the ledger by its path under docs/.
+
+    Raises:
+        ValueError: if anything is short of the ledger; the message names each.
+    """
     documents = book.documents()
+    if problems := book.problems(documents):
+        raise ValueError("\n".join(problems))
     return {
         **{f"documents/{document.name}.md": document_page(document) for document in documents},
         "errata.md": errata_page(documents),

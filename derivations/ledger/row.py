@@ -37,6 +37,7 @@ class Row:
         kind: the kind of slip, if there is one.
         note: how the line is read, where that is not plain; for what is not a statement, why.
         in_words: whether `printed` paraphrases words instead of quoting a formula.
+        corrected_by: a proved claim that says it right, where the deciding claim is a definition.
     """
 
     document: str
@@ -47,6 +48,12 @@ class Row:
     kind: Kind | None = None
     note: str = ""
     in_words: bool = False
+    corrected_by: Claim | None = None
+
+    @property
+    def correction(self) -> Claim | None:
+        """The claim that says what the line should say: by default the one that decides it."""
+        return self.corrected_by or self.claim
 
     @property
     def where(self) -> str:
@@ -118,6 +125,7 @@ class Document:
         kind: Kind | None = None,
         note: str = "",
         in_words: bool = False,
+        corrected_by: Claim | None = None,
         **parts: Basic | int,
     ) -> None:
         """Enter what a line states.
@@ -130,6 +138,7 @@ class Document:
             kind: the kind of slip, if what is printed is not right.
             note: how the line is read, where that is not plain.
             in_words: whether `printed` paraphrases words.
+            corrected_by: a proved claim that says it right, where `claim` is a definition.
             parts: the parts of the claim's statement as printed, where they differ and no mutant has them.
         """
         changed: dict[str, Basic] = {name: sympify(value) for name, value in parts.items()}
@@ -144,7 +153,9 @@ class Document:
         unknown = set(changed) - set(claim.statement.parts)
         if unknown:
             raise ValueError(f"{self.name}:{line}: {claim.id} has no part {sorted(unknown)}")
-        self.rows.append(Row(self.name, str(line), printed, claim, changed, kind, note, in_words))
+        self.rows.append(
+            Row(self.name, str(line), printed, claim, changed, kind, note, in_words, corrected_by)
+        )
 
     def words(self, line: int | str, said: str, claim: Claim, **how: object) -> None:
         """Enter a checkable statement that the document makes in words; `said` says it in English."""
