@@ -9,13 +9,15 @@ here.
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
 from sympy import Basic
 from torch import Tensor
 
 from ddpm_ref import gaussian, objective, process, schedule
 from ddpm_ref.gaussian import Gaussian
-from tests.oracle import CLAIMS, HELD, Case, Held, Values, evaluate, holds, mp
+from tests.oracle import CLAIMS, HELD, Case, Held, Values, evaluate, exact, holds, mp
 
 # -- the forward process -------------------------------------------------------------------------------------
 
@@ -322,3 +324,18 @@ def test_code_that_computed_a_mutant_would_fail(held: Held, wrong: Basic) -> Non
 
     with pytest.raises(AssertionError):
         differs()
+
+
+@given(excess=st.floats(1e-12, 0.9), larger=st.booleans())
+def test_a_divergence_keeps_its_digits_where_the_variances_nearly_agree(excess: float, larger: bool) -> None:
+    variance = 1 + excess if larger else 1 - excess
+    zero = torch.zeros(1, 1, dtype=torch.float64)
+    found = gaussian.kl(Gaussian(zero, torch.full_like(zero, variance)), Gaussian(zero, zero + 1))
+    values = {
+        "sigma_1": mp.sqrt(mp.mpf(variance)),
+        "sigma_2": mp.mpf(1),
+        "d": mp.mpf(1),
+        **{name: exact(zero[0]) for name in ("mu_1", "mu_2")},
+    }
+    truth = evaluate(CLAIMS["parameterization.kl"].value, values)
+    assert abs(exact(found)[0] - truth) <= 8 * 2.0**-52 * truth

@@ -104,6 +104,7 @@ def test_the_papers_schedule_has_the_papers_figures() -> None:
 
 
 def test_the_cosine_schedule_is_capped() -> None:
+    assert cosine() == cosine(1000, s=0.008, max_beta=0.999)
     assert max(cosine(50).betas) == 0.999
     assert cosine(50, max_beta=0.5).betas[-1] == 0.5
 
