@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{given.n} samples from {given.run}, averaged weights of step {step}:\n"
         f"  {out / 'samples.png'}   the samples\n"
         f"  {out / 'reverse.gif'}   how the first {shown} came out of noise, t = {config.T} to 0\n"
-        f"  {out / 'reverse.png'}   the same as a strip"
+        f"  {out / 'reverse.png'}   the same for the first {min(shown, STRIP_ROWS)}, as a strip"
     )
     return 0
 

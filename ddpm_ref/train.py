@@ -185,6 +185,11 @@ def train(config: Config, split: Split, out: Path, device: torch.device, command
         },
     )
     print(f"\n{words(evaluation)}\n\n{files(out)}")
+    if (untrained := config.ema_decay ** (config.steps - 1)) > 0.05:
+        print(
+            f"The samples come from averaged weights, and {untrained:.0%} of that average is still\n"
+            "the weights after the first update: with so few steps they say little."
+        )
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -49,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check_writable(options.json)
         if options.only == ["ledger"]:
             return ledger(options.json)
+        if "ledger" in options.only:
+            raise ValueError(f"`ledger` stands alone; got {' '.join(options.only)}")
         claims = select(options.only)
     except ValueError as error:
         print(f"python -m derivations: {error}", file=sys.stderr)
@@ -75,8 +76,10 @@ def check_writable(file: Path) -> None:
     """Raise ValueError unless a file can be written there, before any work is done for it."""
     if not file.parent.is_dir():
         raise ValueError(f"--json {file}: {file.parent} is not a folder")
-    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise ValueError(f"--json {file}: it must be a file that can be written")
+    try:
+        file.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise ValueError(f"--json {file}: it must be a file that can be written; {error.strerror}") from error
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
@@ -124,4 +127,8 @@ def _commit() -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("python -m derivations: interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)

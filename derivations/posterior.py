@@ -39,6 +39,7 @@ from derivations.proof.symbols import (
 
 # %%
 AFTER_THE_FIRST_STEP = (*SCHEDULE, alpha_bar_prev < 1)
+NEXT_STEP = (alpha_next < 1, Eq(alpha_bar_next, alpha_bar_t * alpha_next))
 
 
 def before(expression: Expr) -> Expr:
@@ -72,7 +73,7 @@ variance = claim(
     "posterior.variance",
     "Variance of the forward posterior",
     Equation(beta_tilde_t, (1 - alpha_bar_prev) / (1 - alpha_bar_t) * beta_t),
-    given=AFTER_THE_FIRST_STEP,
+    given=[*AFTER_THE_FIRST_STEP, *NEXT_STEP],  # the mutants speak of t + 1
     proof=lambda value: [
         *quadratic.obligations,
         equal(value * quadratic.precision, 1, "inverse of the precision"),
@@ -117,7 +118,7 @@ mean = claim(
         sqrt(alpha_bar_prev) * beta_t / (1 - alpha_bar_t) * x_0
         + sqrt(alpha_t) * (1 - alpha_bar_prev) / (1 - alpha_bar_t) * x_t,
     ),
-    given=AFTER_THE_FIRST_STEP,
+    given=[*AFTER_THE_FIRST_STEP, *NEXT_STEP],  # the mutants speak of t + 1
     proof=lambda value: [
         *quadratic.obligations,
         equal(value * quadratic.precision, quadratic.shift, "linear term over precision"),
@@ -294,7 +295,7 @@ clipped = claim(
         r"\sigma_{1}^{2} = \tilde{\beta}_{2}", (1 - alpha_bar_t) / (1 - alpha_bar_next) * (1 - alpha_next)
     ),
     definition=True,
-    given=[*SCHEDULE, Eq(alpha_bar_prev, 1), alpha_next < 1, Eq(alpha_bar_next, alpha_bar_t * alpha_next)],
+    given=[*SCHEDULE, Eq(alpha_bar_prev, 1), *NEXT_STEP],
     proof=lambda value: [
         equal(value, next_step(variance.value), "posterior variance of the second step"),
         less(0, value, "has a logarithm"),
