@@ -103,6 +103,12 @@ def test_the_papers_schedule_has_the_papers_figures() -> None:
     assert schedule.variance_fixed_large[1] == schedule.posterior_variance[2]
 
 
+def test_a_schedule_may_have_a_single_step() -> None:
+    assert linear(1, 0.1, 0.2).betas == (0.1,)
+    assert cosine(1).betas == (0.999,)
+    assert repr(Schedule.from_betas([0.1])) == "<Schedule of 1 betas, 0.1 … 0.1>"
+
+
 def test_the_cosine_schedule_is_capped() -> None:
     assert cosine() == cosine(1000, s=0.008, max_beta=0.999)
     assert max(cosine(50).betas) == 0.999
