@@ -13,12 +13,13 @@ from functools import cache, lru_cache
 from importlib import import_module
 from itertools import accumulate
 from typing import Any
+from zlib import crc32
 
 import mpmath
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from sympy import Basic, Expr, lambdify
+from sympy import Add, Basic, Expr, lambdify
 from torch import Tensor
 
 from ddpm_ref.schedule import Schedule
@@ -68,12 +69,14 @@ def evaluate(expression: Basic, values: Values) -> Any:
 
 
 def magnitude(expression: Expr, values: Values) -> Any:
-    """Return what rounding errors are relative to: Σ |coefficient · vector| for vectors, else |value|."""
+    """Return what rounding errors are relative to: the sizes of the terms that are added up, or |value|."""
     if expression.free_symbols & VECTORS and not expression.has(sqnorm, inner):
         return sum(
             abs(evaluate(coefficient, values)) * np.abs(values[vector.name])
             for vector, coefficient in linear_coefficients(expression).items()
         )
+    if expression.has(sqnorm, inner):  # its terms may cancel: a log-density crosses zero
+        return sum(abs(evaluate(term, values)) for term in Add.make_args(expression))
     return np.abs(evaluate(expression, values))
 
 
@@ -108,7 +111,7 @@ class Case:
         if name.startswith("_") or name not in VECTOR_NAMES:
             raise AttributeError(name)
         if name not in self._tensors:
-            generator = torch.Generator().manual_seed(self.seed * 1000 + VECTOR_NAMES.index(name))
+            generator = torch.Generator().manual_seed(self.seed + crc32(name.encode()))
             drawn = torch.randn(len(self.t), *self.shape, generator=generator, dtype=torch.float64)
             self._tensors[name] = drawn.to(self.dtype)
         return self._tensors[name]

@@ -6,7 +6,7 @@ rests on besides (a theorem of calculus, say) is listed by the claim under `assu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sympy import Expr, Integer, Poly, Symbol, diff, log, pi
@@ -151,11 +151,6 @@ def tends_to_zero(
         at_most(0, bound, f"{name}: not negative"),
         less(late, tolerance, f"{name}: below any tolerance from the threshold on"),
     ]
-
-
-def all_of(*groups: Iterable[Obligation]) -> list[Obligation]:
-    """Join the obligations of several certificates."""
-    return [obligation for group in groups for obligation in group]
 
 
 def induction_from_one(
