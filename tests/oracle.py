@@ -1,8 +1,8 @@
 """The proved expressions as oracles: a claim evaluated at 50 digits, on the numbers that the code was given.
 
 Nothing here knows a formula. A schedule's symbols are composed from the exact betas, step by step;
-everything else is a value that the test drew. `holds` enters a call into `HELD`; `tests/test_core.py`
-compares each with its claim, and with its claim's mutants.
+everything else is a value that the test drew. `holds` enters a call of `tests/bindings` into `HELD`;
+`tests/test_core.py` compares each with its claim, and with its claim's mutants.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ def _elementwise(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 FUNCTIONS = {
     "sqrt": _elementwise(mp.sqrt),
     "log": _elementwise(mp.log),
+    "exp": _elementwise(mp.exp),
     "cos": _elementwise(mp.cos),
+    "tanh": _elementwise(mp.tanh),
+    "erf": _elementwise(mp.erf),
     "pi": mp.pi,
     "sqnorm": lambda u: np.sum(np.asarray(u, dtype=object) ** 2),
 }

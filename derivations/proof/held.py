@@ -17,7 +17,7 @@ def tests_holding(claim_id: str) -> list[str]:
 @cache
 def _table() -> dict[str, list[str]]:
     table: dict[str, list[str]] = {}
-    for path in sorted(TESTS.glob("test_*.py")):
+    for path in sorted([*TESTS.glob("test_*.py"), *TESTS.glob("bindings/*.py")]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef):
                 continue
@@ -28,10 +28,11 @@ def _table() -> dict[str, list[str]]:
                 ):
                     for argument in decorator.args:
                         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                            held = f"test_code_computes_the_claim[{argument.value}-{node.name}]"
                             test = (
-                                node.name
+                                f"{path.name}::{node.name}"
                                 if node.name.startswith("test_")
-                                else f"test_code_computes_the_claim[{argument.value}-{node.name}]"
+                                else f"test_core.py::{held}"
                             )
-                            table.setdefault(argument.value, []).append(f"tests/{path.name}::{test}")
+                            table.setdefault(argument.value, []).append(f"tests/{test}")
     return table
