@@ -1,0 +1,1 @@
+"""The conformance kit: hold any implementation of DDPM to the proved mathematics."""

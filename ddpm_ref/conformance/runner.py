@@ -1,0 +1,159 @@
+"""Running the checks: each by itself, in a process that may raise, hang or die without harm to the others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ddpm_ref.conformance.cases import SCHEDULES
+from ddpm_ref.conformance.checks import checks
+from ddpm_ref.conformance.measure import Result, guarded, measure
+from ddpm_ref.conformance.protocol import Adapter, Array, load
+from ddpm_ref.conformance.stepping import Stepping, stepping_checks
+
+__all__ = ["TIMEOUT", "Task", "Worker", "plan", "run"]
+
+TIMEOUT = 120.0
+"""Seconds that a check may take."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One check on one case, not yet run."""
+
+    check: str
+    claim: str
+    case: str
+    work: Callable[[], Result]
+
+    def run(self) -> Result:
+        """Run it; whatever the adapter raises becomes the result."""
+        return guarded(self.check, self.claim, self.case, self.work)
+
+
+def _subclass(kind: Any) -> type[Adapter]:
+    made: type[Adapter] = type(kind.__name__, (kind, Adapter), {})
+    return made
+
+
+def plan(adapter: type[Adapter], only: str = "") -> list[Task]:
+    """List what there is to check of an adapter.
+
+    Args:
+        adapter: the class.
+        only: checks whose name holds this text.
+    """
+    found: list[Task] = []
+    every: Any = getattr(adapter, "__mro__", ())  # an adapter need not subclass Adapter
+    kind: type[Adapter] = adapter if Adapter in every else _subclass(adapter)
+    for name, make in SCHEDULES.items():
+        betas: Array = make()
+        for check in checks(kind):
+            for dtype in kind.dtypes:
+                for device in kind.devices:
+                    if dtype not in check.dtypes or (check.schedules and dtype != kind.dtypes[0]):
+                        continue
+                    case = check.case(name, betas, dtype, device)
+                    if case is None:
+                        continue
+
+                    def work(check: Any = check, case: Any = case) -> Result:
+                        return measure(check, kind(case.steps.betas, case.dtype, case.device), case)
+
+                    found.append(Task(check.name, check.claim, f"{name}, {dtype}, {device}", work))
+    found += [Task(*each) for each in stepping_checks(Stepping(kind))]
+    return [task for task in found if only in task.check]
+
+
+def run(
+    adapter: str | type[Adapter], *, only: str = "", timeout: float = TIMEOUT, isolated: bool = True
+) -> Iterator[Result]:
+    """Check an implementation and yield the results.
+
+    Args:
+        adapter: the name of one that comes with the kit, `package.module:Class`, or the class itself.
+        only: checks whose name holds this text.
+        timeout: seconds that a check may take, where it is isolated.
+        isolated: whether to run in a process apart; a class, rather than a name, is run in this one.
+
+    Raises:
+        ValueError: if there is no such adapter.
+    """
+    if not isinstance(adapter, str) or not isolated:
+        kind = load(adapter) if isinstance(adapter, str) else adapter
+        for task in plan(kind, only):
+            yield task.run()
+        return
+    worker = Worker(adapter, only)
+    try:
+        for i, (check, claim, case) in enumerate(worker.tasks):
+            yield worker.ask(i, timeout) or Result(check, claim, case, "broken", diagnosis=worker.lost)
+    finally:
+        worker.stop()
+
+
+class Worker:
+    """A process that holds the adapter and runs the tasks that it is asked for."""
+
+    def __init__(self, adapter: str, only: str) -> None:
+        self.adapter, self.only, self.lost = adapter, only, ""
+        self._start()
+
+    def _start(self) -> None:
+        here, there = multiprocessing.Pipe()
+        self.pipe: Connection = here
+        context = multiprocessing.get_context("spawn")
+        self.process = context.Process(
+            target=_work, args=(self.adapter, self.only, there, sys.path), daemon=True
+        )
+        self.process.start()
+        there.close()
+        try:
+            answer = self.pipe.recv()
+        except EOFError:
+            answer = f"adapter {self.adapter} ended the process that imported it"
+        if isinstance(answer, str):
+            self.stop()
+            raise ValueError(answer)
+        self.tasks: list[tuple[str, str, str]] = answer
+
+    def ask(self, i: int, timeout: float) -> Result | None:
+        """Return the result, or None and the reason in `lost`."""
+        try:
+            self.pipe.send(i)
+            if self.pipe.poll(timeout):
+                found: Result = self.pipe.recv()
+                return found
+            self.lost = f"hung: no answer within {timeout:g} s"
+        except (EOFError, OSError):
+            self.process.join(5)
+            self.lost = f"the process died, with exit code {self.process.exitcode}"
+        self.stop()
+        self._start()
+        return None
+
+    def stop(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _work(adapter: str, only: str, pipe: Any, path: list[str]) -> None:
+    sys.path[:] = path
+    try:
+        tasks = plan(load(adapter), only)
+    except Exception as error:
+        pipe.send(f"{error}")
+        return
+    pipe.send([(task.check, task.claim, task.case) for task in tasks])
+    while True:
+        try:
+            i = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(tasks[i].run())
