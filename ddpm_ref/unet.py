@@ -17,6 +17,8 @@ import torch.nn.functional as F  # noqa: N812 (the name that PyTorch's own pages
 from torch import Tensor, nn
 
 MAX_GROUPS = 32  # of a group normalisation, at the paper's widths
+EXPLICIT_PIXELS = 1024  # up to which a CPU holds all H·W × H·W weights of an attention at once
+EPS = 1e-6  # of every group normalisation
 ZERO_GAIN = 1e-5  # of the layers that the paper initialises "to zero": scale 1e-10 of the variance
 
 
@@ -32,9 +34,12 @@ class UNetConfig:
         attention_at: resolutions whose residual blocks are each followed by attention.
         res_blocks: residual blocks for each level of the encoder; the decoder has one more.
         dropout: probability of dropout inside each residual block while training.
+        learned_variance: whether the output has twice the channels, the second half for the variance.
 
     Raises:
         ValueError: if a size is outside its domain.
+        groups: of every group normalisation. None: the paper's 32, or fewer where a group would have less
+            than the 4 channels that it has there.
     """
 
     image_size: int = 32
@@ -44,6 +49,8 @@ class UNetConfig:
     attention_at: tuple[int, ...] = (16,)
     res_blocks: int = 2
     dropout: float = 0.1
+    learned_variance: bool = False
+    groups: int | None = None
 
     def __post_init__(self) -> None:
         if not self.multipliers or min(self.multipliers) < 1:
@@ -63,11 +70,18 @@ class UNetConfig:
             raise ValueError(f"res_blocks must be at least 1; got {self.res_blocks}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1); got {self.dropout}")
+        if self.groups is not None and (self.groups < 1 or self.width % self.groups):
+            raise ValueError(f"groups must divide the width, {self.width}, or be None; got {self.groups}")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
         """Height and width of the features at each level."""
         return tuple(self.image_size // 2**level for level in range(len(self.multipliers)))
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output."""
+        return self.channels * (2 if self.learned_variance else 1)
 
 
 def time_embedding(t: Tensor, dim: int) -> Tensor:
@@ -94,12 +108,12 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
+def group_norm(channels: int, groups: int | None = None) -> nn.GroupNorm:
     """Group normalisation with 32 groups, or fewer where a group would have less than the paper's 4 channels.
 
     A group of a single channel would subtract the time embedding again, which is constant over a channel.
     """
-    return nn.GroupNorm(math.gcd(MAX_GROUPS, channels // 4), channels, eps=1e-6)
+    return nn.GroupNorm(groups or math.gcd(MAX_GROUPS, channels // 4), channels, eps=EPS)
 
 
 class TimeEmbedding(nn.Module):
@@ -121,12 +135,19 @@ class TimeEmbedding(nn.Module):
 class ResBlock(nn.Module):
     """Normalise, swish, convolve, twice; the time is added in between, the input at the end."""
 
-    def __init__(self, in_channels: int, out_channels: int, time_channels: int, dropout: float) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        time_channels: int,
+        dropout: float,
+        groups: int | None = None,
+    ) -> None:
         super().__init__()
-        self.norm1 = group_norm(in_channels)
+        self.norm1 = group_norm(in_channels, groups)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(time_channels, out_channels)
-        self.norm2 = group_norm(out_channels)
+        self.norm2 = group_norm(out_channels, groups)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.conv_shortcut = (
@@ -142,12 +163,25 @@ class ResBlock(nn.Module):
         return out
 
 
+def each_pixel(x: Tensor, layer: nn.Linear) -> Tensor:
+    """Apply a dense layer to the channels of every pixel: a 1×1 convolution, which oneDNN does faster."""
+    return F.conv2d(x, layer.weight[:, :, None, None], layer.bias)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    r"""Average the values of all pixels, $\mathrm{softmax}(q k^\top / \sqrt{C})\, v$; shapes (B, H·W, C)."""
+    if q.device.type == "cpu" and q.shape[1] <= EXPLICIT_PIXELS:
+        # The fused kernel for the CPU takes three times as long in bfloat16, and is no faster in float32.
+        return torch.softmax(q @ k.mT * q.shape[2] ** -0.5, dim=-1) @ v
+    return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+
+
 class Attention(nn.Module):
     """Self-attention over the pixels, with a single head and scale channels^-½, added to its input."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, groups: int | None = None) -> None:
         super().__init__()
-        self.group_norm = group_norm(channels)
+        self.group_norm = group_norm(channels, groups)
         self.to_q = nn.Linear(channels, channels)
         self.to_k = nn.Linear(channels, channels)
         self.to_v = nn.Linear(channels, channels)
@@ -155,10 +189,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        h: Tensor = self.group_norm(x).flatten(2).transpose(1, 2)[:, None]  # (B, 1 head, H·W, C)
-        h = F.scaled_dot_product_attention(self.to_q(h), self.to_k(h), self.to_v(h))
-        h = self.to_out(h.squeeze(1))  # (B, H·W, C)
-        return x + h.transpose(1, 2).reshape(x.shape)
+        h: Tensor = self.group_norm(x)
+        q, k, v = (each_pixel(h, layer).flatten(2).mT for layer in (self.to_q, self.to_k, self.to_v))
+        h = attend(q, k, v).mT
+        return x + each_pixel(h.reshape(x.shape), self.to_out)
 
 
 class Downsample(nn.Module):
@@ -174,6 +208,24 @@ class Downsample(nn.Module):
         return out
 
 
+def doubled(weight: Tensor) -> Tensor:
+    r"""Make of a 3×3 convolution after doubling by nearest neighbours one transposed 4×4 kernel of stride 2.
+
+    An input pixel stands for 2×2 equal ones, so that it reaches an output through the sum of up to four
+    weights: $K_{rs} = \sum_{a, b \in \{0, 1\}} w_{2+a-r,\, 2+b-s}$, with w zero outside. That is 16 products
+    for an input pixel instead of 36, and the doubled image is never made.
+
+    Args:
+        weight: (out, in, 3, 3).
+
+    Returns:
+        (in, out, 4, 4), for `conv_transpose2d` with stride 2 and padding 1.
+    """
+    w = F.pad(weight.flip(2, 3).transpose(0, 1), (1, 1, 1, 1))
+    rows = w[:, :, 1:] + w[:, :, :-1]
+    return rows[:, :, :, 1:] + rows[:, :, :, :-1]
+
+
 class Upsample(nn.Module):
     """Nearest neighbours, then a 3×3 convolution."""
 
@@ -183,6 +235,9 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C, 2H, 2W)."""
+        pixels = x.shape[0] * x.shape[2] * x.shape[3]
+        if x.device.type == "cpu" and pixels >= 4 * x.shape[1]:  # fewer do not repay making the kernel
+            return F.conv_transpose2d(x, doubled(self.conv.weight), self.conv.bias, stride=2, padding=1)
         out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return out
 
@@ -190,10 +245,10 @@ class Upsample(nn.Module):
 class Level(nn.Module):
     """The blocks at one resolution: residual blocks, attention after each if chosen, resampling."""
 
-    def __init__(self, resnets: list[ResBlock], channels: int, attend: bool, resample: nn.Module) -> None:
+    def __init__(self, resnets: list[ResBlock], attentions: list[nn.Module], resample: nn.Module) -> None:
         super().__init__()
         self.resnets = nn.ModuleList(resnets)
-        self.attentions = nn.ModuleList(Attention(channels) if attend else nn.Identity() for _ in resnets)
+        self.attentions = nn.ModuleList(attentions)
         self.resample = resample
 
 
@@ -225,10 +280,10 @@ class UpLevel(Level):
 class Middle(nn.Module):
     """Residual block, attention, residual block at the lowest resolution."""
 
-    def __init__(self, channels: int, time_channels: int, dropout: float) -> None:
+    def __init__(self, before: ResBlock, attention: Attention, after: ResBlock) -> None:
         super().__init__()
-        self.resnets = nn.ModuleList(ResBlock(channels, channels, time_channels, dropout) for _ in range(2))
-        self.attentions = nn.ModuleList([Attention(channels)])
+        self.resnets = nn.ModuleList([before, after])
+        self.attentions = nn.ModuleList([attention])
 
     def forward(self, x: Tensor, temb: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
@@ -239,6 +294,8 @@ class Middle(nn.Module):
 
 class UNet(nn.Module):
     """The paper's network: from x_t and t to a prediction (of ε, x_0, μ or v) of the shape of x_t.
+
+    With `learned_variance` the output has twice the channels: the prediction, then the variance's part.
 
     Weights are Xavier-uniform and biases zero. The second convolution of every residual block, the output of
     every attention and the last convolution start 10⁵ times smaller, so that the output starts near zero.
@@ -255,7 +312,10 @@ class UNet(nn.Module):
         last = len(widths) - 1
 
         def res_block(in_channels: int, out_channels: int) -> ResBlock:
-            return ResBlock(in_channels, out_channels, time_channels, config.dropout)
+            return ResBlock(in_channels, out_channels, time_channels, config.dropout, config.groups)
+
+        def attentions(n: int, channels: int, attend: bool) -> list[nn.Module]:
+            return [Attention(channels, config.groups) if attend else nn.Identity() for _ in range(n)]
 
         self.time_embedding = TimeEmbedding(config.width)
         self.conv_in = nn.Conv2d(config.channels, config.width, 3, padding=1)
@@ -264,22 +324,26 @@ class UNet(nn.Module):
         self.down_blocks = nn.ModuleList()
         for level, (width, attend) in enumerate(zip(widths, attends, strict=True)):
             inputs = [skips[-1]] + [width] * (config.res_blocks - 1)
+            blocks = [res_block(c, width) for c in inputs]
             down = Downsample(width) if level < last else nn.Identity()
-            self.down_blocks.append(DownLevel([res_block(c, width) for c in inputs], width, attend, down))
+            self.down_blocks.append(DownLevel(blocks, attentions(len(blocks), width, attend), down))
             skips += [width] * (config.res_blocks + (level < last))
 
-        self.mid_block = Middle(widths[-1], time_channels, config.dropout)
-
         channels = widths[-1]
+        self.mid_block = Middle(
+            res_block(channels, channels), Attention(channels, config.groups), res_block(channels, channels)
+        )
+
         self.up_blocks = nn.ModuleList()
         for level, (width, attend) in reversed(list(enumerate(zip(widths, attends, strict=True)))):
             inputs = [c + skips.pop() for c in [channels] + [width] * config.res_blocks]
+            blocks = [res_block(c, width) for c in inputs]
             up = Upsample(width) if level > 0 else nn.Identity()
-            self.up_blocks.append(UpLevel([res_block(c, width) for c in inputs], width, attend, up))
+            self.up_blocks.append(UpLevel(blocks, attentions(len(blocks), width, attend), up))
             channels = width
 
-        self.conv_norm_out = group_norm(channels)
-        self.conv_out = nn.Conv2d(channels, config.channels, 3, padding=1)
+        self.conv_norm_out = group_norm(channels, config.groups)
+        self.conv_out = nn.Conv2d(channels, config.out_channels, 3, padding=1)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

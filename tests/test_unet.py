@@ -4,9 +4,20 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 (the name that PyTorch's own pages use)
 from torch import nn
 
-from ddpm_ref.unet import Attention, ResBlock, UNet, UNetConfig, group_norm, time_embedding
+from ddpm_ref.unet import (
+    Attention,
+    ResBlock,
+    UNet,
+    UNetConfig,
+    Upsample,
+    attend,
+    doubled,
+    group_norm,
+    time_embedding,
+)
 
 SMALL = UNetConfig(8, 1, width=8, multipliers=(1, 2), attention_at=(4,), dropout=0.0)
 
@@ -100,6 +111,80 @@ def test_the_time_is_not_normalised_away_at_any_width() -> None:
         assert norm.num_groups <= 32
 
 
+def test_groups_that_are_given_hold_everywhere() -> None:
+    model = UNet(UNetConfig(8, 1, width=16, multipliers=(1, 3), attention_at=(4,), groups=2))
+    assert {m.num_groups for m in model.modules() if isinstance(m, nn.GroupNorm)} == {2}
+
+
+def test_a_learned_variance_doubles_the_output() -> None:
+    config = UNetConfig(8, 3, width=8, multipliers=(1,), attention_at=(), learned_variance=True)
+    x, t = noisy_batch(config)
+    assert UNet(config)(x, t).shape == (3, 6, 8, 8)
+
+
+# -- what is done for speed is the same to round-off ---------------------------------------------------------
+
+
+def random(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (4, 4)])
+def test_one_transposed_kernel_doubles_and_convolves(size: tuple[int, int]) -> None:
+    x, weight, bias = random(2, 3, *size), random(5, 3, 3, 3), random(5)
+    expected = F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), weight, bias, padding=1)
+    got = F.conv_transpose2d(x, doubled(weight), bias, stride=2, padding=1)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])  # 16, 32 and 128 pixels against 4 · 8 channels
+def test_upsampling_does_not_depend_on_the_way_it_is_computed(batch: int) -> None:
+    up, x = Upsample(8).double(), random(batch, 8, 4, 4)
+    expected = up.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+    torch.testing.assert_close(up(x), expected, rtol=0, atol=1e-13)
+
+
+def test_attention_does_not_depend_on_the_way_it_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    q, k, v = random(3, 2, 9, 4)
+    explicit = attend(q, k, v)
+    monkeypatch.setattr("ddpm_ref.unet.EXPLICIT_PIXELS", 0)
+    torch.testing.assert_close(attend(q, k, v), explicit, rtol=0, atol=1e-14)
+    assert (explicit - v).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("attention_at", [(), (8, 4)])
+def test_the_layout_in_memory_does_not_change_the_result(attention_at: tuple[int, ...]) -> None:
+    config = UNetConfig(8, 3, width=16, multipliers=(1, 2), attention_at=attention_at, dropout=0.0)
+    x, t = noisy_batch(config, n=8)
+    model = awake(config).double()
+    results = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        model.to(memory_format=layout)  # type: ignore[call-overload]
+        model.zero_grad()
+        out = model(x.double(), t)
+        out.square().sum().backward()
+        results.append([out.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    largest = max(
+        float(gradient.abs().max()) for gradient in results[0]
+    )  # a sum of terms of this size may cancel
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-13 * largest)
+
+
+def test_bfloat16_changes_the_result_by_its_own_rounding() -> None:
+    x, t = noisy_batch(SMALL, n=8)
+    model = awake(SMALL)
+    with torch.no_grad():
+        exact = model(x, t)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = model(x, t)
+    error = float((rounded - exact).norm() / exact.norm())
+    assert 2**-12 < error < 2**-4, "eight bits, through some twenty layers"
+
+
+# -- time ----------------------------------------------------------------------------------------------------
+
+
 def test_a_time_embedding_begins_at_zero_and_its_frequencies_span_four_decades() -> None:
     e = time_embedding(torch.tensor([1, 2]), 128)
     assert e.dtype == torch.float64
@@ -114,6 +199,9 @@ def test_every_t_has_its_own_embedding(dim: int) -> None:
     e = time_embedding(torch.arange(1, 1001), dim).float()
     nearest = torch.cdist(e, e) + torch.eye(1000)
     assert nearest.min() > 1e-4
+
+
+# -- borders and bad input -----------------------------------------------------------------------------------
 
 
 def test_downsampling_pads_below_and_right_only() -> None:
@@ -140,6 +228,8 @@ def test_downsampling_pads_below_and_right_only() -> None:
         ({"attention_at": (7,)}, r"attention_at must be among the resolutions .* got \[7\]"),
         ({"res_blocks": 0}, "res_blocks must be at least 1; got 0"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1.0"),
+        ({"groups": 3}, "groups must divide the width, 128, or be None; got 3"),
+        ({"groups": 0}, "groups must divide the width"),
     ],
 )
 def test_a_size_outside_its_domain_is_refused(wrong: dict[str, object], message: str) -> None:
