@@ -11,6 +11,8 @@ from typing import Any, NoReturn, Self
 import torch
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from ddpm_ref import distributed
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST = 2**32 - 1  # largest integer argument: what every generator takes as a seed
 
@@ -24,8 +26,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def fail(command: str, error: Exception, code: int = 2) -> int:
-    """Print an error in one line on stderr and return the exit code."""
-    print(f"ddpm_ref.{command}: {' '.join(str(error).split())}", file=sys.stderr)
+    """Print an error in one line on stderr and return the exit code; of several processes, say which."""
+    process = f" (process {distributed.rank()})" if distributed.world() > 1 else ""
+    print(f"ddpm_ref.{command}{process}: {' '.join(str(error).split())}", file=sys.stderr)
     return code
 
 
@@ -52,6 +55,17 @@ def positive(text: str) -> float:
         value = math.nan
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a positive finite number; got {text}")
+    return value
+
+
+def probability(text: str) -> float:
+    """Convert an argument to a number in [0, 1)."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1); got {text}")
     return value
 
 
@@ -99,15 +113,21 @@ def make_folder(folder: Path) -> None:
 
 
 class Progress:
-    """A bar on a terminal; elsewhere, a plain line after every tenth of the work."""
+    """A bar on a terminal; elsewhere, a plain line after every tenth of the work.
 
-    def __init__(self, title: str, total: int) -> None:
-        self._title, self._total, self._done = title, total, 0
+    Of several processes only the first shows it. `done` steps count as done before.
+    """
+
+    def __init__(self, title: str, total: int, done: int = 0) -> None:
+        self._title, self._total, self._done, self._before = title, total, done, done
         self._start = time.monotonic()
         self._bar: Any = None
-        if sys.stderr.isatty():
+        self._shown = distributed.rank() == 0
+        if self._shown and sys.stderr.isatty():
             layout = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}, {remaining} left"
-            self._bar = tqdm(total=total, desc=title, bar_format=layout, ncols=80, file=sys.stderr)
+            self._bar = tqdm(
+                total=total, initial=done, desc=title, bar_format=layout, ncols=80, file=sys.stderr
+            )
 
     def advance(self, note: str = "") -> None:
         """Count one step as done; `note` says how it goes."""
@@ -115,8 +135,9 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update()
-        elif self._done * 10 // self._total > (self._done - 1) * 10 // self._total:
-            left = (time.monotonic() - self._start) * (self._total / self._done - 1)
+        elif self._shown and self._done * 10 // self._total > (self._done - 1) * 10 // self._total:
+            each = (time.monotonic() - self._start) / (self._done - self._before)
+            left = each * (self._total - self._done)
             parts = [f"{self._title} {self._done}/{self._total}", note, f"{left:.0f} s left"]
             print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)
 

@@ -1,0 +1,108 @@
+"""Several processes that work as one, as `torchrun` starts them.
+
+Everything random is drawn by every process for all of them, from generators in the same state, and each takes
+its part. So a result does not depend, but for round-off, on how many processes there are.
+"""
+
+import os
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+PATIENCE = timedelta(minutes=10)  # until a process that waits for another gives up
+
+
+def world() -> int:
+    """Count the processes; 1 without a launcher."""
+    return int(os.environ["WORLD_SIZE"]) if all(name in os.environ for name in LAUNCHED) else 1
+
+
+def rank() -> int:
+    """Give this process's number, 0..world − 1; only 0 writes files and progress."""
+    return int(os.environ["RANK"]) if world() > 1 else 0
+
+
+def local_device(device: torch.device) -> torch.device:
+    """Give this process its own device, among those of its machine.
+
+    Raises:
+        ValueError: if the machine has fewer CUDA devices than processes, or the device cannot be shared.
+    """
+    if world() == 1 or device.type == "cpu":
+        return device
+    if device.type != "cuda":
+        raise ValueError(f"device must be cpu or cuda for several processes; got {device.type}")
+    local = int(os.environ["LOCAL_RANK"])
+    if local >= (count := torch.cuda.device_count()):
+        raise ValueError(
+            f"processes must each have a CUDA device; here are {count}, and this is number {local}"
+        )
+    return torch.device("cuda", local)
+
+
+def join(device: torch.device) -> None:
+    """Wait for the other processes, if there are any."""
+    if world() > 1:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+
+
+def leave() -> None:
+    """Part from the other processes after work that went well; after a failure, end instead."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def share(n: int) -> slice:
+    """Give this process's part of n things; the parts are equal where `world()` divides n."""
+    return slice(n * rank() // world(), n * (rank() + 1) // world())
+
+
+def mean(value: Tensor) -> Tensor:
+    """Average a tensor over the processes, elementwise; every process gets the same."""
+    if world() == 1:
+        return value
+    total = value.clone()
+    dist.all_reduce(total)
+    return total / world()
+
+
+def gather(part: Tensor) -> list[Tensor]:
+    """Collect a tensor of one shape from every process, in order; every process gets all of them."""
+    if world() == 1:
+        return [part]
+    part = part.contiguous()
+    parts = [torch.empty_like(part) for _ in range(world())]
+    dist.all_gather(parts, part)
+    return parts
+
+
+class Sharded(nn.Module):
+    """A model whose batches are shared among the processes; every process gets the whole answer.
+
+    A sampler or a bound that calls it runs in step on every process, with the same noise, while the network's
+    work, nearly all there is, is divided. It is for evaluation only: gradients do not pass.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """Call the model with this process's part of the batch, and collect the answers.
+
+        Args:
+            x: (B, ...), the same in every process; B need not be a multiple of the processes.
+            t: (B,).
+        """
+        if world() == 1:
+            answer: Tensor = self.model(x, t)
+            return answer
+        each = -(-len(x) // world())
+        mine = torch.arange(each * rank(), each * (rank() + 1), device=x.device).clamp(max=len(x) - 1)
+        with torch.no_grad():
+            return torch.cat(gather(self.model(x[mine], t[mine])))[: len(x)]

@@ -1,0 +1,231 @@
+"""Two processes on one batch do what one does, to round-off; and none is left waiting for another."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
+
+from ddpm_ref import distributed
+from ddpm_ref.checkpoint import Checkpoints, read_tensors
+from ddpm_ref.data import digits
+from ddpm_ref.distributed import Sharded
+from ddpm_ref.presets import Config, resolve
+from ddpm_ref.sampler import ancestral
+from ddpm_ref.trainer import Trainer
+
+CPU = torch.device("cpu")
+# No dropout: its masks are each process's own.
+TINY = resolve("smoke", dropout=0.0, flips=True, batch_size=12, steps=3)
+ROUND_OFF = 1e-5  # relative; the same sums in another order: float32's 6e-8, grown by the depth
+
+
+def awake(trainer: Trainer) -> Trainer:
+    """Move all weights, so that no layer's gradient is as good as zero."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in trainer.model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
+    return trainer
+
+
+def flat_gradient(config: Config) -> Tensor:
+    trainer = awake(Trainer(config, digits().train.images, CPU))
+    loss, _ = trainer._gradient()
+    grads = [p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None]
+    return torch.cat([loss.reshape(1), *grads])
+
+
+def samples(config: Config) -> Tensor:
+    trainer = awake(Trainer(config, digits().train.images, CPU))
+    generator = torch.Generator().manual_seed(2)
+    x_T = torch.randn(5, 1, 8, 8, generator=generator)  # not a multiple of the processes
+    model = Sharded(trainer.model.eval())
+    *_, last = ancestral(model, config.schedule(), x_T, generator=generator)
+    return last.x
+
+
+def held_out(config: Config) -> float:
+    trainer = awake(Trainer(config, digits().train.images, CPU))
+    trainer.ema.load_state_dict(trainer.model.state_dict())
+    return trainer.held_out_loss(digits().held_out.images[:7])
+
+
+def work(rank: int, port: int, folder: Path) -> None:
+    """Be one of two processes, and leave what came out."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    distributed.join(CPU)
+    found = {
+        "gradient": flat_gradient(TINY),
+        "in parts": flat_gradient(replace(TINY, accumulate=3)),
+        "samples": samples(TINY),
+        "held out": torch.tensor(held_out(TINY)),
+    }
+    # A wish to stop in the second process stops both; dropout differs, and its states are all in the state.
+    trainer = Trainer(replace(TINY, unet=replace(TINY.unet, dropout=0.5)), digits().train.images, CPU)
+    trainer.stop = rank == 1
+    found["steps"] = torch.tensor([update.step for update in trainer.updates()])
+    tensors, _ = trainer.state()
+    found |= {name: tensor for name, tensor in tensors.items() if name.startswith("dropout")}
+    found["weights"] = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+    torch.save(found, folder / f"{rank}.pt")
+    distributed.leave()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]:
+    folder = tmp_path_factory.mktemp("pair")
+    spawn(work, (free_port(), folder), nprocs=2)  # type: ignore[no-untyped-call]
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gradient", "in parts"])
+def test_two_processes_have_the_gradient_of_one(pair: list[dict[str, Tensor]], name: str) -> None:
+    one = flat_gradient(TINY)
+    assert torch.equal(pair[0][name], pair[1][name])
+    assert distance(pair[0][name], one) < ROUND_OFF
+    assert distance(flat_gradient(replace(TINY, seed=1)), one) > 0.1  # another batch has quite another
+
+
+@pytest.mark.slow
+def test_two_processes_draw_the_samples_of_one(pair: list[dict[str, Tensor]]) -> None:
+    assert torch.equal(pair[0]["samples"], pair[1]["samples"])
+    assert distance(pair[0]["samples"], samples(TINY)) < ROUND_OFF
+
+
+@pytest.mark.slow
+def test_two_processes_evaluate_as_one(pair: list[dict[str, Tensor]]) -> None:
+    assert pair[0]["held out"] == pair[1]["held out"] == pytest.approx(held_out(TINY), rel=ROUND_OFF)
+
+
+@pytest.mark.slow
+def test_a_wish_to_stop_in_one_process_stops_all(pair: list[dict[str, Tensor]]) -> None:
+    assert [process["steps"].tolist() for process in pair] == [[1], [1]]
+
+
+@pytest.mark.slow
+def test_processes_share_weights_but_not_dropout(pair: list[dict[str, Tensor]]) -> None:
+    assert torch.equal(pair[0]["weights"], pair[1]["weights"])
+    for process in pair:
+        assert not torch.equal(process["dropout.0"], process["dropout.1"])
+        assert torch.equal(process["dropout.1"], pair[0]["dropout.1"])
+
+
+def launched(monkeypatch: pytest.MonkeyPatch, rank: int, world: int) -> None:
+    for name, value in zip(distributed.LAUNCHED, (rank, world, rank, "127.0.0.1", 1), strict=True):
+        monkeypatch.setenv(name, str(value))
+
+
+def test_without_a_launcher_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")  # as some schedulers set for their own use
+    assert (distributed.world(), distributed.rank()) == (1, 0)
+    assert distributed.share(5) == slice(0, 5)
+
+
+def test_every_thing_is_shared_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in (0, 1, 7, 12):
+        shared: list[int] = []
+        for rank in range(3):
+            launched(monkeypatch, rank, 3)
+            shared += range(n)[distributed.share(n)]
+        assert shared == list(range(n))
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched(monkeypatch, 0, 5)
+    with pytest.raises(ValueError, match="multiple of 10, 5 processes times 2 parts; got 12"):
+        Trainer(replace(TINY, accumulate=2), digits().train.images, CPU)
+
+
+def test_a_device_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched(monkeypatch, 1, 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert distributed.local_device(CPU) == CPU
+    with pytest.raises(ValueError, match="here are 1, and this is number 1"):
+        distributed.local_device(torch.device("cuda"))
+    with pytest.raises(ValueError, match="must be cpu or cuda for several processes; got mps"):
+        distributed.local_device(torch.device("mps"))
+
+
+def test_alone_a_sharded_model_is_the_model() -> None:
+    model = nn.Bilinear(3, 1, 2)
+    x, t = torch.randn(4, 3), torch.randn(4, 1)
+    assert torch.equal(Sharded(model)(x, t), model(x, t))
+
+
+# -- the command ------------------------------------------------------------------------------------------
+
+
+def torchrun(*command: str) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [*launcher, "--master-port", str(free_port()), *command],
+        capture_output=True, text=True, check=False, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_torchrun_trains_and_resumes_as_one_process_does(tmp_path: Path) -> None:
+    settings = ["--preset", "smoke", "--batch-size", "12", "--dropout", "0", "--samples", "0"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    train = [sys.executable, "-m", "ddpm_ref.train", *settings, "--steps", "6", "--out", str(one)]
+    subprocess.run(train, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    first = torchrun("-m", "ddpm_ref.train", *settings, "--steps", "3", "--out", str(two))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.count("Training on 1297 images") == 1
+    again = torchrun("-m", "ddpm_ref.train", "--resume", str(two), "--steps", "6")
+    assert again.returncode == 0, again.stderr
+    texts = [(run / "metrics.jsonl").read_text() for run in (one, two)]
+    logs = [[json.loads(line) for line in text.splitlines()] for text in texts]
+    for line, other in zip(*logs, strict=True):
+        assert other["step"] == line["step"]
+        assert [other["loss"], other["grad_norm"]] == pytest.approx(
+            [line["loss"], line["grad_norm"]], rel=1e-4
+        )
+    tensors = [read_tensors(saved.path)[0] for run in (one, two) if (saved := Checkpoints(run).latest)]
+    for name in ("order", "generator"):
+        assert torch.equal(tensors[0][name], tensors[1][name])
+
+
+@pytest.mark.slow
+def test_an_error_in_one_process_ends_all(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+            import os, sys
+            from ddpm_ref import train, trainer
+            if os.environ["RANK"] == "1":
+                def broken(*args, **kwargs):
+                    raise RuntimeError("only here")
+                trainer.L_simple = broken
+            sys.exit(train.main(sys.argv[1:]))
+        """)
+    )
+    began = time.monotonic()
+    result = torchrun(str(script), "--preset", "smoke", "--samples", "0", "--out", str(tmp_path / "run"))
+    assert result.returncode != 0
+    assert "only here" in result.stderr
+    assert time.monotonic() - began < 120
