@@ -11,7 +11,7 @@ export NO_MKDOCS_2_WARNING := 1
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test prove docs render serve lint clean
+.PHONY: help setup train test prove vectors peers docs render pictures serve lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,12 +33,36 @@ test: $(INSTALLED) ## hold the code to the proved expressions
 prove: $(INSTALLED) ## decide every claim and print the table
 	$(BIN)/python -m derivations $(ARGS)
 
+PEERS := monai labml-nn denoising-diffusion-pytorch
+
+peers: $(INSTALLED) ## check other implementations, in .venv-peers, and write the page about them
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-peers.txt -e '.[peers]' $(PEERS)
+	@for peer in reference original diffusers $(PEERS); do \
+	  echo "$$peer"; \
+	  .venv-peers/bin/python -W ignore -m ddpm_ref.conformance $$peer --summary docs/conformance/results/$$peer.json >/dev/null; \
+	  [ $$? -le 1 ] || exit 1; \
+	done
+	.venv-peers/bin/python -m ddpm_ref.conformance.matrix docs/conformance
+
+vectors: $(INSTALLED) ## write the conformance vectors anew
+	$(BIN)/python -m derivations.vectors
+
 docs: $(INSTALLED) ## check the generated pages and build the site into site/
 	$(BIN)/python -m derivations.proof.render --check
-	$(BIN)/python -m mkdocs build --strict
+	$(BIN)/python docs/runs/write.py --check
+	$(BIN)/python docs/pictures/draw.py --check
+	$(BIN)/python -m derivations.vectors --check
+	$(BIN)/python -m derivations.proof.export --check
+	$(BIN)/python -m ddpm_ref.conformance.matrix docs/conformance --check
+	$(BIN)/python -m derivations.proof.site
 
 render: $(INSTALLED) ## write docs/derivations/ anew from the chapters
 	$(BIN)/python -m derivations.proof.render
+
+pictures: $(INSTALLED) ## draw the site's pictures and write the page of runs anew
+	$(BIN)/python docs/runs/write.py
+	$(BIN)/python docs/pictures/draw.py
 
 serve: $(INSTALLED) ## show the site at http://127.0.0.1:8000 while you edit
 	$(BIN)/python -m mkdocs serve
@@ -49,4 +73,4 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/python -m mypy
 
 clean: ## remove what these targets made, except runs/
-	rm -rf .venv site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers site dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddpm_ref.schedule import working_dtype
 
-__all__ = ["Gaussian", "kl", "log_density"]
+__all__ = ["Gaussian", "check_same_shape", "kl", "log_density", "log_excess", "sum_coordinates", "widen"]
 
 
 class Gaussian(NamedTuple):
@@ -37,9 +37,9 @@ def log_density(p: Gaussian, x: Tensor) -> Tensor:
     Raises:
         ValueError: if `x` and the mean differ in shape, or the variance does not broadcast to it.
     """
-    mean, variance = _wide(p)
-    _check_same_shape("x", x, mean)
-    return -0.5 * _per_example((2 * math.pi * variance).log() + (x - mean).square() / variance, mean)
+    mean, variance = widen(p)
+    check_same_shape("x", x, mean)
+    return -0.5 * sum_coordinates((2 * math.pi * variance).log() + (x - mean).square() / variance, mean)
 
 
 def kl(p: Gaussian, q: Gaussian) -> Tensor:
@@ -60,25 +60,34 @@ def kl(p: Gaussian, q: Gaussian) -> Tensor:
     Raises:
         ValueError: if the means differ in shape, or a variance does not broadcast to them.
     """
-    p, q = _wide(p), _wide(q)
-    _check_same_shape("the mean of q", q.mean, p.mean)
-    excess = _ratio_excess(p.variance, q.variance)
-    return 0.5 * _per_example(excess + (p.mean - q.mean).square() / q.variance, p.mean)
+    p, q = widen(p), widen(q)
+    check_same_shape("the mean of q", q.mean, p.mean)
+    of_variances = log_excess(p.variance / q.variance, (p.variance - q.variance) / q.variance)
+    return 0.5 * sum_coordinates(of_variances + (p.mean - q.mean).square() / q.variance, p.mean)
 
 
-def _ratio_excess(a: Tensor, b: Tensor) -> Tensor:
-    """Return r − 1 − log r for r = a/b, without cancellation near r = 1."""
-    r = a / b
-    # With u = r − 1 and w = u/(2 + u), log r = 2 artanh w = 2 (w + w³/3 + w⁵/5 + …) and u − 2w = u w.
-    u = ((a - b) / b).clamp(-0.25, 0.25)
-    w = u / (2 + u)
+def log_excess(r: Tensor, u: Tensor) -> Tensor:
+    """Return `r − 1 − log r`, given both r > 0 and `u = r − 1`, without cancellation near r = 1.
+
+    It is twice what a coordinate pays in the divergence for its variance, r being the ratio of the variances.
+
+    Claim: [parameterization.kl][].
+    """
+    # With w = u/(2 + u), log r = 2 artanh w = 2 (w + w³/3 + w⁵/5 + …) and u − 2w = u w.
+    v = u.clamp(-0.25, 0.25)
+    w = v / (2 + v)
     series = torch.zeros_like(w)
     for k in range(25, 1, -2):  # (w²)¹² < 1e-20 where |u| ≤ 1/4
         series = series * w.square() + 1 / k
-    return torch.where((r - 1).abs() < 0.25, u * w - 2 * w**3 * series, r - 1 - r.log())
+    return torch.where(u.abs() < 0.25, v * w - 2 * w**3 * series, u - r.log())
 
 
-def _wide(p: Gaussian) -> Gaussian:
+def widen(p: Gaussian) -> Gaussian:
+    """Return p in the dtype to compute in.
+
+    Raises:
+        ValueError: if the variance does not broadcast to the mean's shape.
+    """
     mean, variance = (x.to(working_dtype(x.dtype)) for x in p)
     if variance.dim() > mean.dim() or any(
         v not in (1, m) for v, m in zip(reversed(variance.shape), reversed(mean.shape), strict=False)
@@ -89,10 +98,12 @@ def _wide(p: Gaussian) -> Gaussian:
     return Gaussian(mean, variance)
 
 
-def _per_example(x: Tensor, like: Tensor) -> Tensor:
+def sum_coordinates(x: Tensor, like: Tensor) -> Tensor:
+    """Broadcast x to the shape of `like`, (B, ...), and add up the coordinates of each example: (B,)."""
     return x.expand_as(like).unsqueeze(-1).flatten(1).sum(1)
 
 
-def _check_same_shape(name: str, x: Tensor, like: Tensor) -> None:
+def check_same_shape(name: str, x: Tensor, like: Tensor) -> None:
+    """Raise `ValueError` unless both have the same shape."""
     if x.shape != like.shape:
         raise ValueError(f"{name} must have shape {tuple(like.shape)}; got {tuple(x.shape)}")

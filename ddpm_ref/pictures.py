@@ -1,5 +1,6 @@
 """Pictures of a run: grids of images, the reverse process as a strip and as an animation, the loss curve."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,17 +14,20 @@ from torch import Tensor
 
 BACKGROUND = 96  # grey, so that the edges of dark and of light images show
 GAP = 4
+ROOM = 400  # pixels that a row of few images may fill
 
 
-def grid(images: Tensor, columns: int, height: int = 56) -> Image.Image:
+def grid(images: Tensor, columns: int, height: int | None = None) -> Image.Image:
     """Lay out images in rows, enlarged without smoothing, values outside [-1, 1] clipped.
 
     Args:
         images: (N, C, H, W) with C of 1 or 3, nominally in [-1, 1].
         columns: images in a row.
-        height: wanted height of each, in pixels; the enlargement is the nearest whole number, at least 1.
+        height: wanted height of each, in pixels; the enlargement is the nearest whole number, at least 1. If
+            not given, 56, or more where few columns leave room.
     """
     n, channels, h, w = images.shape
+    height = height or max(56, ROOM // columns)
     scale = max(1, round(height / h))
     rows = -(-n // columns)
     pixels = ((images.detach().cpu().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
@@ -47,7 +51,7 @@ def strip(states: Sequence[Tensor], times: Sequence[int]) -> Image.Image:
         times: their t.
     """
     images = torch.stack(list(states), dim=1).flatten(0, 1)
-    rows = grid(images, columns=len(times))
+    rows = grid(images, columns=len(times), height=56)
     header = 20
     picture = Image.new(rows.mode, (rows.width, rows.height + header), "white")
     picture.paste(rows, (0, header))
@@ -61,7 +65,16 @@ def strip(states: Sequence[Tensor], times: Sequence[int]) -> Image.Image:
 def animate(path: Path, frames: Sequence[Image.Image], milliseconds: int = 80, hold: int = 2000) -> None:
     """Write frames as an endless GIF that rests on the last one for `hold` milliseconds."""
     durations = [milliseconds] * (len(frames) - 1) + [hold]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    part = path.with_name(path.name + ".part")
+    frames[0].save(part, format="gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    os.replace(part, path)
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a picture as PNG, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    picture.save(part, format="png")
+    os.replace(part, path)
 
 
 def loss_curve(path: Path, losses: Sequence[float]) -> None:

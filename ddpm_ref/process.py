@@ -35,6 +35,7 @@ __all__ = [
     "eps_from_mu",
     "eps_from_v",
     "eps_from_x0",
+    "learned_log_variance",
     "mu_from_eps",
     "mu_from_x0",
     "p_mean_variance",
@@ -43,6 +44,7 @@ __all__ = [
     "q_posterior",
     "q_sample",
     "target",
+    "to_eps",
     "to_x0",
     "v_from_eps",
     "v_from_x0",
@@ -54,8 +56,8 @@ __all__ = [
 Prediction = Literal["eps", "x0", "mu", "v"]
 """What a network predicts."""
 
-Variance = Literal["fixed_large", "fixed_small"]
-"""The variance of `p(x_{t−1} | x_t)`: `β_t` or `β̃_t`, both with `β̃_2` at t = 1."""
+Variance = Literal["fixed_large", "fixed_small", "learned"]
+"""The variance of `p(x_{t−1} | x_t)`: `β_t` or `β̃_t`, both with `β̃_2` at t = 1, or learned between them."""
 
 
 # -- the forward process -------------------------------------------------------------------------------------
@@ -276,6 +278,33 @@ def to_x0(
             raise _unknown("prediction", prediction, Prediction)
 
 
+def to_eps(
+    schedule: Schedule,
+    prediction_value: Tensor,
+    x_t: Tensor,
+    t: int | Tensor,
+    *,
+    prediction: Prediction = "eps",
+) -> Tensor:
+    """Return the noise that a prediction implies.
+
+    Raises:
+        ValueError: also if `prediction` is unknown.
+    """
+    _check(schedule, t, x_t=x_t, prediction_value=prediction_value)
+    match prediction:
+        case "eps":
+            return prediction_value.to(x_t.dtype)
+        case "x0":
+            return eps_from_x0(schedule, x_t, t, prediction_value)
+        case "mu":
+            return eps_from_mu(schedule, x_t, t, prediction_value)
+        case "v":
+            return eps_from_v(schedule, x_t, t, prediction_value)
+        case _:
+            raise _unknown("prediction", prediction, Prediction)
+
+
 # -- the reverse process -------------------------------------------------------------------------------------
 
 
@@ -283,7 +312,7 @@ class ReverseStep(NamedTuple):
     """The law `p(x_{t−1} | x_t)`, and the clean image it aims at."""
 
     mean: Tensor  # (B, ...)
-    variance: Tensor  # (B, 1, ..., 1), or (1, 1, ..., 1) where t is an int
+    variance: Tensor  # (B, ...) if learned; else (B, 1, ..., 1), or (1, 1, ..., 1) where t is an int
     log_variance: Tensor  # natural logarithm, shaped like variance
     x0_hat: Tensor  # (B, ...), clipped if asked for
 
@@ -307,7 +336,7 @@ class ReverseStep(NamedTuple):
         if isinstance(last, bool):
             return self.mean if last else self.mean + self.variance.sqrt() * noise
         return torch.where(
-            last.to(self.mean.device).reshape(self.variance.shape),
+            last.to(self.mean.device).reshape(-1, *(1,) * (self.mean.dim() - 1)),
             self.mean,
             self.mean + self.variance.sqrt() * noise,
         )
@@ -321,31 +350,68 @@ def p_mean_variance(
     *,
     prediction: Prediction = "eps",
     variance: Variance = "fixed_large",
+    variance_value: Tensor | None = None,
     clip: bool = True,
 ) -> ReverseStep:
     """Return the law `p(x_{t−1} | x_t)` that a network's prediction defines.
 
     The prediction is turned into `x0_hat`; with `clip` that is clipped to [−1, 1], *before* the mean is
-    computed; the mean is the posterior mean for `x0_hat`. The variance is fixed; at t = 1 both choices hold
-    `β̃_2`.
+    computed; the mean is the posterior mean for `x0_hat`. The variance is fixed, and at t = 1 both choices
+    hold `β̃_2`; or it is learned, and [learned_log_variance][ddpm_ref.process.learned_log_variance] reads it
+    from `variance_value`.
 
     Claims: [posterior.mean][], [posterior.log-variance-clipped][]. Source: Ho et al. 2020, section 3.2.
 
     Raises:
-        ValueError: also if `prediction` or `variance` is unknown.
+        ValueError: also if `prediction` or `variance` is unknown, or `variance_value` is missing where the
+            variance is learned, or given where it is fixed.
     """
     check_choices(prediction, variance)
+    if (variance_value is None) == (variance == "learned"):
+        given = "None" if variance_value is None else "a tensor"
+        raise ValueError(
+            "variance_value must be given if variance is 'learned', and only then; "
+            f"got {given} with {variance!r}"
+        )
     _check(schedule, t, x_t=x_t, prediction_value=prediction_value)
     x_t = x_t.to(working_dtype(x_t.dtype))
     x0_hat = to_x0(schedule, prediction_value, x_t, t, prediction=prediction)
     if clip:
         x0_hat = x0_hat.clamp(-1, 1)
+    mean = q_posterior(schedule, x0_hat, x_t, t).mean
+    if variance_value is not None:
+        log_variance = learned_log_variance(schedule, variance_value.to(x_t.dtype), t)
+        return ReverseStep(mean, log_variance.exp(), log_variance, x0_hat)
     return ReverseStep(
-        mean=q_posterior(schedule, x0_hat, x_t, t).mean,
+        mean=mean,
         variance=schedule.at(f"variance_{variance}", t, x_t),
         log_variance=schedule.at(f"log_variance_{variance}", t, x_t),
         x0_hat=x0_hat,
     )
+
+
+def learned_log_variance(schedule: Schedule, variance_value: Tensor, t: int | Tensor) -> Tensor:
+    """Return the logarithm of the variance that a network places between `β̃_t` and `β_t`.
+
+    `log σ_t² = v log β_t + (1 − v) log β̃_t` with `v = (variance_value + 1)/2`: 1 means `β_t`, −1 means
+    `β̃_t`, and a value outside [−1, 1] a variance outside the two. At t = 1 `β̃_2` stands for `β̃_1`, which is
+    0 and has no logarithm, while `β_1` stays (where T = 1, both are `β_1`).
+
+    Claim: [parameterization.learned-variance][]. Source: Nichol, Dhariwal 2021, equation 15.
+
+    Args:
+        schedule: the noise schedule.
+        variance_value: shape (B, ...), any real number per coordinate.
+        t: in 1..T; an int, or an integer tensor of shape (B,).
+
+    Returns:
+        Shaped like `variance_value`; float32 for half precision.
+    """
+    _check(schedule, t, variance_value=variance_value)
+    output = variance_value.to(working_dtype(variance_value.dtype))
+    high = schedule.at("log_beta", t, output)
+    low = schedule.at("log_variance_fixed_small", t, output)
+    return (1 + output) / 2 * high + (1 - output) / 2 * low
 
 
 def p_sample(
@@ -357,6 +423,7 @@ def p_sample(
     *,
     prediction: Prediction = "eps",
     variance: Variance = "fixed_large",
+    variance_value: Tensor | None = None,
     clip: bool = True,
 ) -> Tensor:
     """Take one ancestral step: `x_{t−1} = mean + σ_t noise`, without the noise where t = 1.
@@ -364,10 +431,18 @@ def p_sample(
     Claims: [sampling.ancestral-step][], [sampling.last-step][]. Source: Ho et al. 2020, algorithm 2.
 
     Raises:
-        ValueError: also if `prediction` or `variance` is unknown, or `noise` is None although t > 1.
+        ValueError: also if `prediction` or `variance` is unknown, `variance_value` does not go with
+            `variance`, or `noise` is None although t > 1.
     """
     step = p_mean_variance(
-        schedule, prediction_value, x_t, t, prediction=prediction, variance=variance, clip=clip
+        schedule,
+        prediction_value,
+        x_t,
+        t,
+        prediction=prediction,
+        variance=variance,
+        variance_value=variance_value,
+        clip=clip,
     )
     return step.sample(t, noise).to(x_t.dtype)
 

@@ -1,41 +1,109 @@
 """Draw more samples from a trained run: `python -m ddpm_ref.sample --run DIR`."""
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
+from typing import Any, get_args
 
 import torch
+from PIL import Image
 
 from ddpm_ref import pictures
 from ddpm_ref.checkpoint import read_run
 from ddpm_ref.cli import DEVICES, Parser, Progress, choose_device, fail, integer, make_folder
+from ddpm_ref.latents import interpolate
+from ddpm_ref.objective import Model
 from ddpm_ref.presets import Config
-from ddpm_ref.sampler import State, ancestral
-from ddpm_ref.unet import UNet
+from ddpm_ref.process import Variance
+from ddpm_ref.sampler import State
+from ddpm_ref.sampler import sample as states
+from ddpm_ref.subsequence import Spacing, Subsequence, steps
 
 BATCH = 500  # images that go through the reverse process together
 FRAMES = 40
 SHOWN = 64  # images in the animation
 STRIP_ROWS, STRIP_COLUMNS = 8, 11
+WEIGHTS = [k / 10 for k in range(11)]  # of the second image, in an interpolation
 
 
-def reverse(model: UNet, config: Config, n: int, generator: torch.Generator) -> Iterator[State]:
-    """Run the reverse process for n images, batch by batch, and yield the T+1 states of each batch.
+@dataclass(frozen=True)
+class Sampling:
+    """How to go from noise to images: what is None is as the run's configuration says.
+
+    Attributes:
+        eta: None for the ancestral sampler; else DDIM's, 0 for no noise at all.
+        steps: how many steps to take; all T if None.
+        spacing: how these are spread over 1..T.
+        variance: of the ancestral sampler's steps.
+        clip: whether to clip the predicted clean image.
+    """
+
+    eta: float | None = None
+    steps: int | None = None
+    spacing: Spacing = "trailing"
+    variance: Variance | None = None
+    clip: bool | None = None
+
+    def check(self, config: Config) -> None:
+        """Refuse what does not go with a run.
+
+        Raises:
+            ValueError: if the number of steps is not in 1..T, `eta` is too large for them, or the variance is
+                not one that the network gives.
+        """
+        Subsequence(config.schedule(), self.taken(config.T), eta=1.0 if self.eta is None else self.eta)
+        if self.variance is not None and (self.variance == "learned") != (config.variance == "learned"):
+            raise ValueError(
+                f"variance must be what the network was trained with, {config.variance}; got {self.variance}"
+            )
+
+    def taken(self, start: int) -> tuple[int, ...]:
+        """Give the steps to take from `start` down."""
+        return steps(start, self.steps or start, self.spacing)
+
+    def choices(self, config: Config) -> dict[str, Any]:
+        """Give what the sampler's functions are to be called with, apart from the steps."""
+        return {
+            "eta": self.eta,
+            "prediction": config.prediction,
+            "variance": self.variance or config.variance,
+            "clip": config.clip if self.clip is None else self.clip,
+        }
+
+    def describe(self, start: int) -> str:
+        """Say in a few words how it goes down from `start`."""
+        name = "ancestral" if self.eta is None else f"DDIM with η = {self.eta:g}"
+        return f"{name}, {min(self.steps or start, start)} steps"
+
+
+def reverse(
+    model: Model, config: Config, n: int, generator: torch.Generator, sampling: Sampling | None = None
+) -> Iterator[State]:
+    """Run the reverse process for n images, batch by batch, and yield all states of each batch.
 
     Args:
         model: the network, in evaluation mode, on the device of `generator`.
         config: of the run that trained it.
         n: images in all.
         generator: source of x_T and of the noise.
+        sampling: how; as the configuration says if not given.
     """
-    schedule, size = config.schedule(), config.unet.image_size
+    how, size = sampling or Sampling(), config.unet.image_size
+    schedule = config.schedule()
     for start in range(0, n, BATCH):
         shape = (min(BATCH, n - start), config.unet.channels, size, size)
         x_T = torch.randn(shape, generator=generator, device=generator.device)
-        yield from ancestral(model, schedule, x_T, generator=generator, variance=config.variance)
+        yield from states(
+            model, schedule, x_T, steps=how.taken(config.T), generator=generator, **how.choices(config)
+        )
 
 
-def draw(model: UNet, config: Config, n: int, generator: torch.Generator) -> tuple[torch.Tensor, list[State]]:
+def draw(
+    model: Model, config: Config, n: int, generator: torch.Generator, sampling: Sampling | None = None
+) -> tuple[torch.Tensor, list[State]]:
     """Draw n samples and show progress.
 
     Returns:
@@ -44,15 +112,80 @@ def draw(model: UNet, config: Config, n: int, generator: torch.Generator) -> tup
     samples: list[torch.Tensor] = []
     history: list[State] = []
     batches = -(-n // BATCH)
-    with Progress("sampling", batches * config.T) as bar:
-        for t, x, x0_hat in reverse(model, config, n, generator):
+    with Progress("sampling", batches * ((sampling and sampling.steps) or config.T)) as bar:
+        for t, x, x0_hat in reverse(model, config, n, generator, sampling):
             if not samples:
                 history.append(State(t, x[:SHOWN].cpu(), None if x0_hat is None else x0_hat[:SHOWN].cpu()))
             if t == 0:
                 samples.append(x.cpu())
-            if t < config.T:
+            if x0_hat is not None:
                 bar.advance()
     return torch.cat(samples), history
+
+
+def between(
+    model: Model, config: Config, pairs: int, t: int, generator: torch.Generator, sampling: Sampling
+) -> Image.Image:
+    """Interpolate between pairs of held-out images that meet at t: a row for each pair, between its images.
+
+    Raises:
+        ValueError: if t is not in 1..T, or there are not so many pairs.
+    """
+    images = config.data().held_out.images.to(generator.device)
+    if not 1 <= t <= config.T or not 1 <= pairs <= len(images) // 2:
+        raise ValueError(
+            f"interpolate must be in 1..T = 1..{config.T}, n in 1..{len(images) // 2}; got {t} and {pairs}"
+        )
+    first, second = images[:pairs], images[pairs : 2 * pairs]
+    noise = torch.randn(first.shape, generator=generator, device=generator.device)
+    taken = replace(sampling, steps=min(sampling.steps or t, t)).taken(t)
+    with Progress("interpolating", len(taken)) as bar:
+        for state in interpolate(
+            model, config.schedule(), first, second, t, noise, WEIGHTS,
+            steps=taken, generator=generator, **sampling.choices(config),
+        ):  # fmt: skip
+            if state.x0_hat is not None:
+                bar.advance()
+    columns = torch.stack([first, *state.x, second]).cpu()
+    return pictures.grid(columns.transpose(0, 1).flatten(0, 1), len(columns), height=56)
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how to sample."""
+    parser.add_argument("--sampler", default="ancestral", help="ancestral or ddim (default: ancestral)")
+    parser.add_argument("--sampling-steps", type=integer(1), help="steps to take, 1..T (default: T)")
+    parser.add_argument(
+        "--spacing", default="trailing", help=f"of these: {', '.join(get_args(Spacing))} (default: trailing)"
+    )
+    parser.add_argument("--eta", type=float, help="noise of ddim: 0 none, 1 as DDPM (default: 0)")
+    parser.add_argument("--variance", help="fixed_large or fixed_small (default: the run's)")
+    parser.add_argument("--no-clip", action="store_true", help="do not clip the predicted image to [-1, 1]")
+
+
+def sampling_of(given: argparse.Namespace) -> Sampling:
+    """Read the arguments that say how to sample.
+
+    Raises:
+        ValueError: if one is unknown, or two do not go together.
+    """
+    choices: dict[str, Any] = {
+        "sampler": ("ancestral", "ddim"),
+        "spacing": get_args(Spacing),
+        "variance": (None, *get_args(Variance)),
+    }
+    for name, allowed in choices.items():
+        if (value := getattr(given, name)) not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(filter(None, allowed))}; got {value}")
+    ddim = given.sampler == "ddim"
+    if given.eta is not None and not ddim:
+        raise ValueError("eta must go with the sampler ddim; got it with ancestral")
+    return Sampling(
+        eta=(given.eta or 0.0) if ddim else None,
+        steps=given.sampling_steps,
+        spacing=given.spacing,
+        variance=given.variance,
+        clip=False if given.no_clip else None,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,32 +196,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=integer(0), default=1, help="of the noise (default: 1)")
     parser.add_argument("--out", type=Path, help="new or empty folder (default: RUN/samples-SEED)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
+    parser.add_argument(
+        "--interpolate", type=integer(1), help="instead: between pairs of held-out images, noised to this t"
+    )
+    add_sampling(parser)
     try:
         given = parser.parse_args(arguments)
+        sampling = sampling_of(given)
         device = choose_device(given.device)
         config, model, step = read_run(given.run, device)
+        sampling.check(config)
+        if given.interpolate is not None and given.interpolate > config.T:
+            raise ValueError(f"interpolate must be in 1..T = 1..{config.T}; got {given.interpolate}")
         out: Path = given.out or given.run / f"samples-{given.seed}"
         make_folder(out)
     except (ValueError, OSError) as error:
         return fail("sample", error)
 
+    generator = torch.Generator(device).manual_seed(given.seed)
+    walk = sampling.describe(given.interpolate or config.T)
+    how = f"from {given.run}, averaged weights of step {step}, {walk}"
     try:
-        generator = torch.Generator(device).manual_seed(given.seed)
-        samples, history = draw(model, config, given.n, generator)
+        if given.interpolate is not None:
+            pairs = min(given.n, STRIP_ROWS)
+            picture = between(model, config, pairs, given.interpolate, generator, sampling)
+            pictures.save(picture, out / "interpolation.png")
+            print(
+                f"{pairs} pairs of held-out images, each interpolated where t = {given.interpolate},\n"
+                f"{how}:\n  {out / 'interpolation.png'}"
+            )
+            return 0
+        samples, history = draw(model, config, given.n, generator, sampling)
     except KeyboardInterrupt:
         print(f"\nInterrupted; {out} is left empty.", file=sys.stderr)
         return 130
+    except FloatingPointError as error:
+        return fail("sample", error, 1)
     shown = min(given.n, SHOWN)
-    columns = max(1, round(shown**0.5))
-    every = [history[i] for i in _evenly(len(history), FRAMES)]
-    few = [history[i] for i in _evenly(len(history), STRIP_COLUMNS)]
-    pictures.grid(samples, max(columns, round(given.n**0.5))).save(out / "samples.png")
-    pictures.animate(out / "reverse.gif", [pictures.grid(state.x, columns, 32) for state in every])
-    pictures.strip([state.x[:STRIP_ROWS] for state in few], [state.t for state in few]).save(
-        out / "reverse.png"
-    )
+    pictures.save(pictures.grid(samples, columns(given.n)), out / "samples.png")
+    frames = [pictures.grid(state.x, columns(shown)) for state in evenly(history, FRAMES)]
+    pictures.animate(out / "reverse.gif", frames)
+    pictures.save(trajectory(history), out / "reverse.png")
     print(
-        f"{given.n} samples from {given.run}, averaged weights of step {step}:\n"
+        f"{given.n} samples {how}:\n"
         f"  {out / 'samples.png'}   the samples\n"
         f"  {out / 'reverse.gif'}   how the first {shown} came out of noise, t = {config.T} to 0\n"
         f"  {out / 'reverse.png'}   the same for the first {min(shown, STRIP_ROWS)}, as a strip"
@@ -96,9 +246,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _evenly(n: int, wanted: int) -> list[int]:
-    """Choose at most `wanted` of the indices 0..n−1, evenly, the first and the last among them."""
-    return sorted({round(i * (n - 1) / (wanted - 1)) for i in range(wanted)})
+def trajectory(history: Sequence[State]) -> Image.Image:
+    """Show a few states of a few images as a strip."""
+    few = evenly(history, STRIP_COLUMNS)
+    return pictures.strip([state.x[:STRIP_ROWS] for state in few], [state.t for state in few])
+
+
+def columns(n: int) -> int:
+    """Give the columns that make a grid of n images nearly square."""
+    return max(1, round(sqrt(n)))
+
+
+def evenly(states: Sequence[State], wanted: int) -> list[State]:
+    """Choose at most `wanted` of the states, evenly, the first and the last among them."""
+    return [states[i] for i in sorted({round(k * (len(states) - 1) / (wanted - 1)) for k in range(wanted)})]
 
 
 if __name__ == "__main__":

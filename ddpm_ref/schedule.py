@@ -349,6 +349,11 @@ class Schedule:
         return self._table(lambda t: _mp.log(self._fixed_small(t)))
 
     @cached_property
+    def log_beta(self) -> Tensor:
+        """The natural logarithm of `beta`. Claim: [parameterization.learned-variance][]."""
+        return self._table(lambda t: _mp.log(self._betas[t]))
+
+    @cached_property
     def weight_fixed_large(self) -> Tensor:
         """`λ_t` for `variance_fixed_large`: `β_t² / (2 σ_t² α_t (1 − ᾱ_t))`.
 

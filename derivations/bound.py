@@ -991,6 +991,13 @@ terms = claim(
         "D2:90",
         "D3:210",
     ],
+    implemented_by=[
+        "ddpm_ref.bound.bound",
+        "ddpm_ref.bound.bound_terms",
+        "ddpm_ref.objective.L_vlb",
+        "ddpm_ref.exact.bound",
+        "ddpm_ref.exact.ExactBound.total",
+    ],
     assumes=["Fubini (the tower property), and that the divergences are finite"],
     remark="L_T, then L_1 to L_{T-1}, then L_0. The outer mean is over x_0 and the x_t that the divergences "
     "are given.",
@@ -1151,6 +1158,7 @@ prior_term = claim(
     ],
     uses=[terms],
     sources=["Ho2020 §3.1", "D1:85", "D2:61", "D2:85", "D3:231"],
+    implemented_by=["ddpm_ref.bound.prior_term"],
     remark="Read at t = T. It is small, for it goes to zero with ᾱ_T, and not zero.",
 )
 prior_term

@@ -243,6 +243,7 @@ by_marginals = claim(
     ],
     uses=[bits_back],
     sources=["Ho2020 (16)", "Ho2020 appendix A"],
+    implemented_by=["ddpm_ref.exact.bound", "ddpm_ref.exact.ExactBound.gap"],
     assumes=["Bayes' rule and the Markov property of q", "induction over the natural numbers"],
     remark="Means over q: the divergence at T, those of the T reverse steps, and the entropy H(x_0), which "
     "no model can go below. At t = 0 the marginal is the data's.",
@@ -461,6 +462,11 @@ distortion = claim(
     ],
     uses=[chain, marginal, sample, gaussian_denoiser, x0_from_eps],
     sources=["Ho2020 (15)", "Ho2020 §4.3"],
+    implemented_by=[
+        "ddpm_ref.coding.rate_distortion",
+        "ddpm_ref.exact.distortion",
+        "ddpm_ref.denoisers.Denoiser.spread",
+    ],
     remark="Precisions add: 1/D_t = 1/s² + ᾱ_t/(1 - ᾱ_t), the data's and the signal-to-noise ratio.",
 )
 distortion
@@ -540,6 +546,7 @@ information = claim(
     ],
     uses=[chain, kl, marginal],
     sources=["Ho2020 §4.3"],
+    implemented_by=["ddpm_ref.exact.rate"],
     remark="Half the logarithm of one plus the signal-to-noise ratio: the capacity of the Gaussian channel.",
 )
 information
@@ -678,6 +685,7 @@ rate_distortion = claim(
     ],
     uses=[distortion],
     sources=["Ho2020 §4.3"],
+    implemented_by=["ddpm_ref.coding.rate_distortion", "ddpm_ref.exact.rate"],
     assumes=[
         "Shannon: the least rate for a Gaussian of variance s² at mean squared error D < s² is ½ log(s²/D)",
         "the prior is q(x_T); else its divergence from q(x_T) is paid once, at the start",

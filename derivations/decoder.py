@@ -82,6 +82,7 @@ scaling = claim(
         mutant("not centred: onto [0, 2]", value=2 * level / brightest),
     ],
     sources=["Ho2020 §3.3"],
+    implemented_by=["ddpm_ref.decoder.from_levels"],
     remark="For the digits of this project, the brightest value is 16 and the map is k/8 - 1.",
 )
 scaling
@@ -126,6 +127,7 @@ edges = claim(
         mutant("bins to the left of the pixel value", value=scaling.value),
     ],
     sources=["Ho2020 (13)"],
+    implemented_by=["ddpm_ref.decoder.decoder_log_likelihood"],
     remark="With overlaps the masses add up to more than one, with gaps to less; neither is a likelihood.",
 )
 edges
@@ -172,6 +174,7 @@ bin_mass = claim(
     ],
     uses=[edges],
     sources=["Ho2020 (13)", "D1:87", "D3:210"],
+    implemented_by=["ddpm_ref.decoder.decoder_log_likelihood", "ddpm_ref.objective.L_vlb"],
     assumes=["induction over the natural numbers"],
     remark="F is zero at the first bin's lower edge and one at the last one's upper edge: these are "
     "infinite. D1 and D3 write L_0 = -log p(x_0 | x_1) without saying that x_0 is discrete there.",
@@ -208,6 +211,7 @@ sums_to_one = claim(
     ],
     uses=[edges],
     sources=["Ho2020 (13)"],
+    implemented_by=["ddpm_ref.decoder.decoder_log_likelihood"],
     assumes=[
         "a distribution function tends to 0 at -∞ and to 1 at +∞",
         "a product of sums is the sum of the products (from one pixel to d)",
@@ -286,6 +290,7 @@ tanh_cdf = claim(
     ],
     uses=[density],
     sources=["hojonathanho/diffusion: approx_standard_normal_cdf"],
+    implemented_by=["ddpm_ref.decoder.decoder_log_likelihood"],
     assumes=["tanh is odd and increasing from -1 to 1", "SymPy's rules of differentiation"],
 )
 tanh_cdf
@@ -389,6 +394,7 @@ bits_per_dim = claim(
         mutant("multiplied by log 2", value=nats * log(2) / d),
     ],
     sources=["Ho2020 §4.3, table 1"],
+    implemented_by=["ddpm_ref.decoder.bits_per_dim"],
 )
 bits_per_dim
 

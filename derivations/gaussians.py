@@ -133,7 +133,13 @@ density = claim(
     ],
     uses=[normaliser],
     sources=["D2:142"],
-    implemented_by=["ddpm_ref.gaussian.log_density"],
+    implemented_by=[
+        "ddpm_ref.gaussian.log_density",
+        "ddpm_ref.laws.log_joint",
+        "ddpm_ref.laws.GaussianLaw.log_density",
+        "ddpm_ref.laws.MixtureLaw.joint",
+        "ddpm_ref.denoisers.Denoiser.log_density",
+    ],
     assumes=["Fubini and affine change of variable, which carry the one-dimensional integral to R^d"],
 )
 density

@@ -167,6 +167,7 @@ frechet = claim(
     ],
     uses=[optimal],
     sources=["D4:25", "D4:27"],
+    implemented_by=["ddpm_ref.metrics.frechet"],
     remark="Coordinates may have different deviations: with equal eigenvectors the squares add up "
     "one by one. "
     "In (μ, √d σ) it is the squared Euclidean distance, so its root is a distance.",
@@ -232,6 +233,7 @@ root_trace = claim(
         mutant("sign", value=trace_1 - 2 * root_det_1),
     ],
     sources=["D4:27"],
+    implemented_by=["ddpm_ref.metrics.sqrt_psd", "ddpm_ref.metrics.cross_term"],
     assumes=["a positive definite matrix has one positive definite root"],
     remark="With the eigenvalues a², b² of the covariance: (a + b)² = a² + b² + 2ab.",
 )
@@ -276,6 +278,7 @@ cross_term = claim(
         mutant("root of the trace", value=(r_11 * s_11 + 2 * r_12 * s_12 + r_22 * s_22) ** 2),
     ],
     sources=["D4:27"],
+    implemented_by=["ddpm_ref.metrics.cross_term"],
     remark="The last wrong version is (tr Σ_1^½ Σ_2^½)²: right only if the covariances commute.",
 )
 cross_term
@@ -331,6 +334,7 @@ general = claim(
         ),
     ],
     sources=["D4:27"],
+    implemented_by=["ddpm_ref.metrics.frechet"],
     assumes=["trace and determinant do not depend on the basis"],
     remark="Add ‖μ_1 - μ_2‖². That it is the least mean squared distance for covariances that do not commute "
     "is a theorem (Dowson and Landau 1982) that is not proved here.",
@@ -457,6 +461,7 @@ bias = claim(
     ],
     uses=[chain, sum_of_independent, moments],
     sources=["D4:27"],
+    implemented_by=["ddpm_ref.metrics.mean_bias"],
     assumes=["draws are independent; only second moments matter, so the features need not be Gaussian"],
     remark="n samples on each side, of isotropic features. Two sets from one law have FID > 0. The "
     "covariance term "
@@ -506,6 +511,7 @@ inception_score = claim(
         ),
     ],
     sources=["D4:21", "D4:23"],
+    implemented_by=["ddpm_ref.metrics.class_information", "ddpm_ref.metrics.inception_score"],
     remark="The mutual information of image and class: H(y) - H(y | x). The same with a sum over any "
     "number of images.",
 )

@@ -91,7 +91,11 @@ kl = claim(
     ],
     uses=[density, moments, reparameterization],
     sources=["D2:124"],
-    implemented_by=["ddpm_ref.gaussian.kl"],
+    implemented_by=[
+        "ddpm_ref.gaussian.kl",
+        "ddpm_ref.gaussian.log_excess",
+        "ddpm_ref.reverse_law.ReverseLaw.divergence",
+    ],
     remark=r"D2 gives it for one dimension, with $\bar\beta$ for the deviations, and forgets the logarithm "
     "in the integral before it.",
 )
@@ -140,7 +144,11 @@ L_t_minus_1 = claim(
     ],
     uses=[posterior],
     sources=["Ho2020 (8)", "D2:126", "D3:262"],
-    implemented_by=["ddpm_ref.objective.L_t_minus_1"],
+    implemented_by=[
+        "ddpm_ref.objective.L_t_minus_1",
+        "ddpm_ref.objective.L_vlb",
+        "ddpm_ref.objective.divergence",
+    ],
     remark=r"In nats, summed over the $d$ coordinates; $t \geq 2$: at $t = 1$ the posterior has no density.",
 )
 L_t_minus_1
@@ -445,6 +453,7 @@ error_x0 = claim(
         mutant("without the variance", value=sqnorm(eps - eps_theta) / alpha_bar_t),
     ],
     sources=["Ho2020 §3.2"],
+    implemented_by=["ddpm_ref.denoisers.Denoiser.least_loss"],
 )
 error_x0
 
@@ -535,15 +544,16 @@ L_simple_norm
 # $S$ follow from the claim itself; so it holds for every law on finitely many points.
 
 # %%
-from sympy import Eq, Expr, Ge, Le, Lt, pi
+from sympy import Eq, Expr, Ge, Le, Lt, diff, pi
 
 from derivations.forward import kernel, marginal, step
 from derivations.posterior import AFTER_THE_FIRST_STEP, log_evidence, log_step
+from derivations.posterior import below_step as posterior_below_step
 from derivations.posterior import variance as posterior_variance
 from derivations.proof.certificates import gaussian_integral
 from derivations.proof.claims import Holds
 from derivations.proof.inequalities import tangent
-from derivations.proof.obligations import Obligation
+from derivations.proof.obligations import Obligation, holds, less
 from derivations.proof.symbols import (
     data_mean,
     data_variance,
@@ -555,12 +565,16 @@ from derivations.proof.symbols import (
     eps_star_1,
     eps_star_2,
     inner,
+    log_distance,
     mean_error,
     mixing,
     mu,
     positive_step,
     sigma,
+    variance_output,
     variance_t,
+    vlb,
+    vlb_weight,
     x_prev,
     z,
 )
@@ -599,6 +613,7 @@ projection = claim(
         mutant("as if the prediction cost nothing", value=eps_spread + 0 * sqnorm(eps_star - eps_theta)),
     ],
     sources=["Ho2020 §3.2", "D3:281", "D3:291"],
+    implemented_by=["ddpm_ref.gap.split_loss"],
     assumes=[
         "induction over the number of points of a law, and for other laws with second moments their "
         "approximation by such"
@@ -728,6 +743,7 @@ reverse_variance = claim(
     ],
     uses=[density, marginal, posterior],
     sources=["Ho2020 §3.2", "D1:80", "D3:133", "D3:253", "D5:159", "D5:163"],
+    implemented_by=["ddpm_ref.exact.reverse_variance"],
     assumes=[
         "Bayes' rule for densities",
         "the law of total variance, for the second way",
@@ -818,6 +834,115 @@ below = claim(
 below
 
 # %% [markdown]
+# ## A variance that is learned
+#
+# A network may choose its variance between the two ends. They differ little where $t$ is large and by orders
+# of magnitude where it is small, so it chooses on the scale of logarithms: an output of 1 means $\beta_t$, of
+# -1 means $\tilde\beta_t$, and of 0 their geometric mean.
+
+# %%
+upwards = (variance_output + 1) / 2
+upwards
+
+# %%
+learned_variance = claim(
+    "parameterization.learned-variance",
+    "A variance learned between the two fixed ones",
+    Equation(r"\log \sigma_{t}^{2}", upwards * log(beta_t) + (1 - upwards) * log(beta_tilde_t)),
+    definition=True,
+    given=[Gt(beta_tilde_t, 0)],
+    proof=lambda value: [
+        equal(value.subs(variance_output, 1), log(beta_t), "an output of 1"),
+        equal(value.subs(variance_output, -1), log(beta_tilde_t), "an output of -1"),
+        equal(value.subs(variance_output, 0), log(sqrt(beta_t * beta_tilde_t)), "an output of 0"),
+        equal(
+            diff(value, variance_output),
+            (log(beta_t) - log(beta_tilde_t)) / 2,
+            "the same factor everywhere",
+        ),
+    ],
+    mutants=[
+        mutant(
+            "the output itself as the share",
+            value=variance_output * log(beta_t) + (1 - variance_output) * log(beta_tilde_t),
+        ),
+        mutant(
+            "variances mixed, not their logarithms",
+            value=log(upwards * beta_t + (1 - upwards) * beta_tilde_t),
+            seen="diffusers#2090, #3006",
+        ),
+        mutant("ends exchanged", value=(1 - upwards) * log(beta_t) + upwards * log(beta_tilde_t)),
+        mutant("the deviation's", value=(upwards * log(beta_t) + (1 - upwards) * log(beta_tilde_t)) / 2),
+    ],
+    sources=["Nichol & Dhariwal 2021 (15)"],
+    implemented_by=["ddpm_ref.process.learned_log_variance"],
+    remark=r"At $t = 1$, where $\tilde\beta_1 = 0$ has no logarithm, $\tilde\beta_2$ stands for it.",
+)
+learned_variance
+
+# %%
+from_below = learned_variance.value.subs(variance_output, 2 * mixing - 1) - log(beta_tilde_t)
+from_below
+
+# %%
+between = claim(
+    "parameterization.learned-variance-between",
+    "It lies between the two",
+    Holds(Le(mixing * log_distance, log_distance, evaluate=False)),
+    given=[Gt(beta_tilde_t, 0), mixing <= 1],
+    proof=lambda relation: [
+        equal(from_below.subs(mixing, 0), 0, "no way up"),
+        equal(diff(from_below, mixing), log(beta_t) - log(beta_tilde_t), "a share w of the way up"),
+        less(0, mixing * log_distance, "above the lower end"),
+        holds(relation, "not above the upper end"),
+    ],
+    mutants=[
+        mutant("outside", relation=Le(log_distance, mixing * log_distance, evaluate=False)),
+        mutant("half the way at most", relation=Le(2 * mixing * log_distance, log_distance, evaluate=False)),
+        mutant(
+            "above the lower end with the output itself as the share",
+            relation=Le(0, (2 * mixing - 1) * log_distance, evaluate=False),
+        ),
+    ],
+    uses=[learned_variance, posterior_below_step],
+    sources=["Nichol & Dhariwal 2021, §3.1"],
+    assumes=[
+        r"the logarithm is increasing, so that $\Delta = \log \beta_t - \log \tilde\beta_t$ is positive"
+    ],
+    remark=r"For outputs $o = 2w - 1$ with $0 < w \leq 1$. With an output outside [-1, 1] the variance lies "
+    r"outside too, where the best one can lie as well: above $\beta_t$ for data of variance above one.",
+)
+between
+
+# %% [markdown]
+# ## The hybrid objective
+#
+# The simple objective does not see the variance, and the bound, which does, trains the mean worse. So a
+# learned variance is trained on a little of the bound beside the simple objective. The gradient of that part
+# is stopped at the mean: it is the variance's alone.
+
+# %%
+L_hybrid = claim(
+    "parameterization.L-hybrid",
+    "The hybrid objective, for one example and one t",
+    Equation(r"L_{\mathrm{hybrid}}", L_simple.value + vlb_weight * vlb),
+    definition=True,
+    proof=lambda value: [
+        equal(d * value.subs(vlb, 0), d * L_simple.value, "beside the bound, the simple objective"),
+        equal(value.subs(vlb, vlb + 1) - value, vlb_weight, "a unit more of the bound counts by its weight"),
+    ],
+    mutants=[
+        mutant("weight forgotten", value=L_simple.value + vlb),
+        mutant("weights that add up to one", value=(1 - vlb_weight) * L_simple.value + vlb_weight * vlb),
+        mutant("the bound subtracted", value=L_simple.value - vlb_weight * vlb),
+    ],
+    sources=["Nichol & Dhariwal 2021 (16)"],
+    implemented_by=["ddpm_ref.objective.L_hybrid"],
+    remark="They use λ = 0.001, with the bound in bits per dimension and T times the one term.",
+)
+L_hybrid
+
+# %% [markdown]
 # ## Entropy bounds, for any data
 #
 # Data are not Gaussian, but for unit variance the upper end holds for all of them, in terms of entropy. The
@@ -869,6 +994,7 @@ entropy = claim(
     ],
     uses=[density, moments, reparameterization],
     sources=["Ho2020 §3.2"],
+    implemented_by=["ddpm_ref.laws.GaussianLaw.entropy"],
 )
 entropy
 

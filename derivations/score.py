@@ -135,6 +135,7 @@ kernel_score = claim(
     ],
     uses=[density],
     sources=["Ho2020 §3.2", "D3:28", "D3:314"],
+    implemented_by=["ddpm_ref.score.score_from_eps"],
 )
 kernel_score
 
@@ -176,6 +177,7 @@ mixture_score = claim(
         mutant("not divided by the density", value=density_q * score_q + rho * density_p * score_1),
     ],
     sources=["Vincent 2011"],
+    implemented_by=["ddpm_ref.denoisers.MixtureDenoiser", "ddpm_ref.denoisers.Denoiser.score"],
     assumes=["SymPy's rules of differentiation; a derivative depends on first-order terms only"],
     remark="Each component's score, weighted by the probability that the point came from it.",
 )
@@ -218,6 +220,11 @@ tweedie = claim(
     ],
     uses=[mixture_score, gaussian_score],
     sources=["Efron 2011", "D3:56"],
+    implemented_by=[
+        "ddpm_ref.score.x0_from_score",
+        "ddpm_ref.denoisers.Denoiser.x0_hat",
+        "ddpm_ref.denoisers.DatasetDenoiser",
+    ],
     assumes=[
         "induction over the number of data points",
         "for data that are not finitely many points: differentiation under the integral",
@@ -246,6 +253,11 @@ optimal_eps = claim(
         mutant("divided for multiplied", value=-score_q / sqrt(1 - alpha_bar_t)),
     ],
     sources=["Ho2020 §3.2", "D3:28", "D3:56", "D3:291"],
+    implemented_by=[
+        "ddpm_ref.score.eps_from_score",
+        "ddpm_ref.denoisers.Denoiser.__call__",
+        "ddpm_ref.denoisers.MixtureDenoiser",
+    ],
     assumes=["the conditional mean minimises the mean squared error"],
 )
 optimal_eps
@@ -287,6 +299,7 @@ gaussian_data = claim(
     ],
     uses=[chain, density, marginal],
     sources=["D3:28"],
+    implemented_by=["ddpm_ref.exact.state_variance", "ddpm_ref.denoisers.Denoiser.score"],
 )
 gaussian_data
 
@@ -381,6 +394,7 @@ objective = claim(
         mutant("the noised image for the noise", value=sqnorm(s_theta + x_noised / sigma**2) / 2),
     ],
     sources=["Song & Ermon 2019 (5)", "D3:317"],
+    implemented_by=["ddpm_ref.score.denoising_score_matching"],
     remark="D3 prints it with the expectation over x and x̃ in front, and as the paper has it.",
 )
 objective
@@ -411,6 +425,7 @@ noise_level = claim(
     ],
     uses=[affine, chain],
     sources=["D3:314", "D3:317"],
+    implemented_by=["ddpm_ref.score.noise_level"],
 )
 noise_level
 
@@ -445,6 +460,7 @@ eps_prediction = claim(
         mutant("weighted by the signal", value=alpha_bar_t * sqnorm(s_theta - score_1)),
     ],
     sources=["Ho2020 §3.2", "D3:28", "D3:314", "D4:16"],
+    implemented_by=["ddpm_ref.score.denoising_score_matching"],
     remark="Here g is the kernel's score. D3 says that the objectives resemble each other: they are equal, "
     "up to this weight and to a constant.",
 )
@@ -469,6 +485,7 @@ bound_weight = claim(
         mutant("that of the simple objective", value=1 - alpha_bar_t),
     ],
     sources=["Ho2020 (12)", "D3:294", "D3:314"],
+    implemented_by=["ddpm_ref.score.denoising_score_matching"],
     remark="With σ_t² = β_t this is close to β_t / 2, the weight that makes a score model's likelihood.",
 )
 bound_weight
@@ -548,6 +565,7 @@ langevin_step = claim(
     ],
     uses=[chain, stationary],
     sources=["D3:310", "D4:45", "D4:47"],
+    implemented_by=["ddpm_ref.langevin.langevin_step"],
     remark="Both documents write ∇ log p(x): the score is meant at x_{t-1}.",
 )
 langevin_step
@@ -586,6 +604,7 @@ bias = claim(
     ],
     uses=[chain],
     sources=["D4:50", "D5:33"],
+    implemented_by=["ddpm_ref.langevin.langevin"],
     remark="T large alone does not help: for any fixed step the limit is not the target. Both limits are "
     "needed, first T, then the step; or a Metropolis correction.",
 )
@@ -654,6 +673,7 @@ langevin_law = claim(
     ],
     uses=[chain, bias],
     sources=["D4:50", "D4:53"],
+    implemented_by=["ddpm_ref.langevin.langevin"],
     assumes=["induction over the natural numbers"],
 )
 langevin_law
@@ -746,6 +766,59 @@ langevin_flow = claim(
 langevin_flow
 
 # %% [markdown]
+# ## From one noise level to the next
+#
+# Annealed Langevin dynamics walks through noise levels, from the largest down, with steps in proportion to
+# the level's variance (Song and Ermon 2019). Its images are not shrunk: at level $t$ the walk is on
+# $\tilde x = x_t / \sqrt{\bar\alpha_t}$, whose score is $\sqrt{\bar\alpha_t}$ times that of $x_t$. On the scale of $x_t$
+# such a step is a Langevin step too, of another length.
+
+# %%
+annealed_step = claim(
+    "score.annealed-step",
+    "An annealed Langevin step, on the diffusion's scale",
+    Law(
+        r"p(x_{t}' \mid x_{t})",
+        x_t,
+        x_t + rho * (1 - alpha_bar_t) / 2 * score_q,
+        rho * (1 - alpha_bar_t),
+    ),
+    given=SCHEDULE,
+    proof=lambda mean, variance: [
+        equal(
+            sqrt(alpha_bar_t)
+            * langevin_step.mean.subs(gamma, rho * noise_level.variance).xreplace(
+                {x_prev: x_t / sqrt(alpha_bar_t), score_q: sqrt(alpha_bar_t) * score_q}
+            ),
+            mean,
+            "the mean, scaled back",
+        ),
+        equal(
+            alpha_bar_t * langevin_step.variance.subs(gamma, rho * noise_level.variance),
+            variance,
+            "the variance, scaled back",
+        ),
+    ],
+    mutants=[
+        mutant(
+            "the level's step, not scaled back",
+            mean=x_t + rho * (1 - alpha_bar_t) / alpha_bar_t / 2 * score_q,
+            variance=rho * (1 - alpha_bar_t) / alpha_bar_t,
+        ),
+        mutant(
+            "the score not rescaled", mean=x_t + rho * (1 - alpha_bar_t) / sqrt(alpha_bar_t) / 2 * score_q
+        ),
+        mutant("one step for all levels", mean=x_t + rho / 2 * score_q, variance=rho),
+        mutant("step not halved", mean=x_t + rho * (1 - alpha_bar_t) * score_q),
+    ],
+    uses=[langevin_step, noise_level],
+    sources=["Song & Ermon 2019, algorithm 1"],
+    implemented_by=["ddpm_ref.langevin.annealed_langevin", "ddpm_ref.langevin.LangevinCorrector"],
+    remark="ρ is the step as a share of the level's variance; score.langevin-contracts wants it below 4.",
+)
+annealed_step
+
+# %% [markdown]
 # ## Algorithm 2 beside it
 #
 # Written with the score, the ancestral step climbs the score and adds noise, as a Langevin step does.
@@ -770,6 +843,7 @@ algorithm_2 = claim(
         mutant("down the score", value=(x_t - beta_t * s_theta) / sqrt(alpha_t) + sigma_t * z),
     ],
     sources=["Ho2020 §3.2", "D3:28", "D3:305", "D4:16"],
+    implemented_by=["ddpm_ref.score.eps_from_score"],
 )
 algorithm_2
 
@@ -804,6 +878,143 @@ twice_langevin = claim(
     remark="For σ_t² = β_t. With the posterior's smaller noise β̃_t the ratio is larger still.",
 )
 twice_langevin
+
+# %% [markdown]
+# ## What a state tells, for data that are not Gaussian
+#
+# A mixture of Gaussians has an exact denoiser too: each component has its own, and Bayes' rule says how much
+# each of them counts. For a finite data set the components are its images, and the odds of two of them depend
+# on how far each is from the state.
+
+# %%
+from derivations.proof.symbols import (
+    eps_spread_1,
+    eps_spread_2,
+    mu_1,
+    mu_2,
+    posterior_share,
+    x_0_other,
+)
+
+two_images = claim(
+    "score.two-images",
+    "The odds of two images",
+    Equation(
+        r"\log \frac{q(x_{0}' \mid x_{t})}{q(x_{0} \mid x_{t})}",
+        (sqnorm(x_t - sqrt(alpha_bar_t) * x_0) - sqnorm(x_t - sqrt(alpha_bar_t) * x_0_other))
+        / (2 * (1 - alpha_bar_t)),
+    ),
+    given=SCHEDULE,
+    proof=lambda value: [
+        equal(
+            log_normal(x_t, marginal.mean.xreplace({x_0: x_0_other}), marginal.variance)
+            - log_normal(x_t, marginal.mean, marginal.variance),
+            value,
+            "the ratio of the kernels, both images being as likely before",
+        )
+    ],
+    mutants=[
+        mutant(
+            "not halved",
+            value=(sqnorm(x_t - sqrt(alpha_bar_t) * x_0) - sqnorm(x_t - sqrt(alpha_bar_t) * x_0_other))
+            / (1 - alpha_bar_t),
+        ),
+        mutant(
+            "images not scaled",
+            value=(sqnorm(x_t - x_0) - sqnorm(x_t - x_0_other)) / (2 * (1 - alpha_bar_t)),
+        ),
+        mutant(
+            "farther is likelier",
+            value=(sqnorm(x_t - sqrt(alpha_bar_t) * x_0_other) - sqnorm(x_t - sqrt(alpha_bar_t) * x_0))
+            / (2 * (1 - alpha_bar_t)),
+        ),
+        mutant(
+            "deviation for variance",
+            value=(sqnorm(x_t - sqrt(alpha_bar_t) * x_0) - sqnorm(x_t - sqrt(alpha_bar_t) * x_0_other))
+            / (2 * sqrt(1 - alpha_bar_t)),
+        ),
+    ],
+    uses=[density, marginal],
+    sources=["Karras et al. 2022, appendix B.3"],
+    implemented_by=["ddpm_ref.denoisers.DatasetDenoiser"],
+    assumes=["Bayes' rule"],
+    remark="So the images' probabilities are a softmax over their squared distances, and the ideal "
+    "denoiser's image is their mean under it.",
+)
+two_images
+
+# %% [markdown]
+# How far off is the best guess? The mean square splits, as in denoising score matching: what each component
+# leaves, and how far apart the components' guesses lie. Here a component of weight $\rho$, with guess $\mu_2$
+# and spread $S_2$, joins those before, with guess $\mu_1$ and spread $S_1$.
+
+# %%
+posterior_spread = claim(
+    "score.posterior-spread",
+    "What a mixture's denoiser leaves",
+    Equation(
+        r"\mathbb{E}\left[\lVert x_{0} - \mathbb{E}[x_{0} \mid x_{t}] \rVert^{2} \,\middle|\, x_{t}\right]",
+        (1 - rho) * eps_spread_1 + rho * eps_spread_2 + rho * (1 - rho) * sqnorm(mu_1 - mu_2),
+    ),
+    given=[rho <= 1],
+    proof=lambda value: [
+        equal(
+            (1 - rho) * (eps_spread_1 + sqnorm(mu_1 - mu)) + rho * (eps_spread_2 + sqnorm(mu_2 - mu)),
+            value + sqnorm((1 - rho) * mu_1 + rho * mu_2 - mu),
+            "about any point: what is left, and the distance of the mean",
+        ),
+        equal(value.subs(rho, 0), eps_spread_1, "weight nought"),
+        equal(value.subs(rho, 1), eps_spread_2, "no other component"),
+    ],
+    mutants=[
+        mutant("as if it were known which", value=(1 - rho) * eps_spread_1 + rho * eps_spread_2),
+        mutant(
+            "shares not multiplied",
+            value=(1 - rho) * eps_spread_1 + rho * eps_spread_2 + rho * sqnorm(mu_1 - mu_2),
+        ),
+        mutant(
+            "squared share",
+            value=(1 - rho) * eps_spread_1 + rho * eps_spread_2 + rho**2 * sqnorm(mu_1 - mu_2),
+        ),
+    ],
+    sources=["Vincent 2011 (11)"],
+    implemented_by=["ddpm_ref.denoisers.Denoiser.spread"],
+    assumes=["induction over the number of components"],
+)
+posterior_spread
+
+# %% [markdown]
+# The entropy of a mixture has no closed form. But its surprise at a point splits into that of a component,
+# which has, and that of the component given the point, which is never more than $\log K$ in the mean.
+
+# %%
+mixture_surprise = claim(
+    "score.mixture-surprise",
+    "The surprise of a mixture",
+    Equation(
+        r"- \log (q + \rho\, p)",
+        -log(rho) - log(density_p) + log(posterior_share),
+    ),
+    given=[Eq(posterior_share, rho * density_p / (density_q + rho * density_p))],
+    proof=lambda value: [
+        equal(-log(density_q + rho * density_p), value, "logarithm of Bayes' rule"),
+    ],
+    mutants=[
+        mutant("sign of what is left", value=-log(rho) - log(density_p) - log(posterior_share)),
+        mutant("that of the component alone", value=-log(density_p) + 0 * rho),
+        mutant("as if it were known which", value=-log(rho) - log(density_p)),
+    ],
+    sources=["Cover & Thomas 2006 §2.5"],
+    implemented_by=[
+        "ddpm_ref.laws.MixtureLaw.log_density",
+        "ddpm_ref.laws.MixtureLaw.entropy",
+        "ddpm_ref.denoisers.Denoiser.log_density",
+    ],
+    assumes=["Bayes' rule"],
+    remark="In the mean over a component's own points, and then over the components: the entropy of the "
+    "weights, plus the components' entropies, less what the point leaves open about the component.",
+)
+mixture_surprise
 
 # %% [markdown]
 # ## What this chapter assumed

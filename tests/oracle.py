@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 from sympy import Add, Basic, Expr, lambdify
+from sympy.printing.numpy import NumPyPrinter
 from torch import Tensor
 
 from ddpm_ref.schedule import Schedule
@@ -53,15 +54,26 @@ FUNCTIONS = {
     "tanh": _elementwise(mp.tanh),
     "erf": _elementwise(mp.erf),
     "pi": mp.pi,
+    "fraction": lambda p, q: mp.mpf(p) / q,
     "sqnorm": lambda u: np.sum(np.asarray(u, dtype=object) ** 2),
 }
+
+
+class _Printer(NumPyPrinter):  # type: ignore[misc]
+    """Python code in which no fraction becomes a float."""
+
+    def _print_Rational(self, expression: Any) -> str:
+        return f"fraction({expression.p}, {expression.q})"
+
+
+_PRINTER = _Printer({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True})
 
 
 @cache
 def _compiled(expression: Basic) -> tuple[list[str], Callable[..., Any]]:
     symbols = sorted(expression.free_symbols, key=lambda s: s.name)
     return [s.name for s in symbols], lambdify(
-        symbols, expression, modules=[FUNCTIONS, "numpy"], dummify=True
+        symbols, expression, modules=[FUNCTIONS, "numpy"], printer=_PRINTER, dummify=True
     )
 
 

@@ -94,7 +94,7 @@ def test_integer_images_are_refused(name: str) -> None:
         (lambda: ref.target(SCHEDULE, X, X, T2, X, prediction=UNKNOWN), "prediction must be one of"),
         (
             lambda: ref.p_mean_variance(SCHEDULE, X, X, T2, variance=UNKNOWN),
-            "variance must be one of fixed_large, fixed_small; got 'unknown'",
+            "variance must be one of fixed_large, fixed_small, learned; got 'unknown'",
         ),
         (lambda: ref.weight(SCHEDULE, T2, X, variance=UNKNOWN), "variance must be one of"),
         (lambda: ref.weight(SCHEDULE, 0, X), r"1\.\.10; got 0"),

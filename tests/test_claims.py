@@ -99,9 +99,33 @@ NO_FORMULA = {
     "schedule.Schedule.to_config": "writes it",
     "schedule.working_dtype": "chooses a precision",
     "process.to_x0": "chooses among the conversions",
+    "process.to_eps": "chooses among the conversions",
     "process.check_choices": "refuses unknown names",
+    "subsequence.check_steps": "refuses what is no sub-sequence",
+    "subsequence.taken": "checks a walk's steps, and keeps their tables",
+    "subsequence.steps": "chooses integers; every count is tested",
+    "score.score_of": "calls the model, then to_eps and score_from_eps",
     "process.p_mean_variance": "chooses a variance and a conversion, then calls q_posterior",
     "objective.predict": "calls the model",
+    "gaussian.widen": "chooses a precision",
+    "gaussian.sum_coordinates": "adds up",
+    "gaussian.check_same_shape": "refuses shapes that differ",
+    "decoder.check_levels": "refuses images off the grid",
+    "decoder.check_decoder": "refuses unknown names",
+    "bound.collect": "adds up",
+    "coding.reconstruct": "calls q_sample, then to_x0",
+    "subset.stratified": "draws; the laws of its sums are tested by enumeration",
+    "laws.flat": "changes shape and precision",
+    "laws.gaussian_images": "chooses a mean and a covariance",
+    "laws.mixture_images": "chooses weights, means and variances",
+    "exact.step_variance": "chooses among variances that have claims",
+    "gap.gaps": "averages what split_loss computes",
+    "metrics.fit": "estimates a mean and a covariance",
+    "metrics.fit_moments": "takes a covariance's root",
+    "metrics.frechet_distance": "fits two Gaussians, then calls frechet",
+    "metrics.class_frequencies": "counts",
+    "metrics.total_variation": "half a sum of differences, by its definition",
+    "metrics.bootstrap": "resamples",
 }
 TABLES_OF = {  # a table that is a root, a logarithm or a coefficient of what a claim states
     "schedule.Schedule.alpha": "schedule.Schedule.beta",
@@ -114,6 +138,7 @@ TABLES_OF = {  # a table that is a root, a logarithm or a coefficient of what a 
     "schedule.Schedule.mean_coef_eps": "process.mu_from_eps",
     "schedule.Schedule.log_variance_fixed_large": "schedule.Schedule.variance_fixed_large",
     "schedule.Schedule.log_variance_fixed_small": "schedule.Schedule.variance_fixed_small",
+    "schedule.Schedule.log_beta": "process.learned_log_variance",
     "schedule.Schedule.weight_fixed_large": "objective.weight",
     "schedule.Schedule.weight_fixed_small": "objective.weight",
 }
@@ -121,7 +146,26 @@ TABLES_OF = {  # a table that is a root, a logarithm or a coefficient of what a 
 
 def computing_names() -> Iterator[str]:
     """Read the public functions, and the schedule's public methods and tables, from the core's sources."""
-    for module in ("schedule", "gaussian", "process", "objective", "sampler"):
+    for module in (
+        "schedule",
+        "gaussian",
+        "decoder",
+        "process",
+        "objective",
+        "bound",
+        "coding",
+        "subset",
+        "subsequence",
+        "score",
+        "sampler",
+        "latents",
+        "langevin",
+        "laws",
+        "exact",
+        "reverse_law",
+        "metrics",
+        "gap",
+    ):
         tree = ast.parse((ROOT / "ddpm_ref" / f"{module}.py").read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):

@@ -194,5 +194,5 @@ def test_pages_show_the_slip_the_witness_and_the_correction(document: Document) 
     assert "D9, line 2" in page
     assert r"\tfrac{63}{256}$, not $\tfrac{7}{16}" in page
     assert posterior.variance.latex in page
-    assert "| 2 |" in pages.document_page(document)
+    assert '<span id="line-2">2</span>' in pages.document_page(document)
     assert "refuted" in pages.document_page(document)

@@ -1,22 +1,28 @@
-"""The Fréchet distance is the distance it claims to be, and the comparison ranks what it must rank."""
+"""The Fréchet distance is the distance it claims to be, scores stay in their ranges, intervals hold."""
+
+import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_ref.data import digits
 from ddpm_ref.metrics import (
-    DigitsClassifier,
+    bootstrap,
     class_frequencies,
-    evaluate,
-    fitted_gaussian,
+    class_information,
+    cross_term,
+    fit,
+    fit_moments,
+    frechet,
     frechet_distance,
+    inception_score,
+    mean_bias,
     sqrt_psd,
     total_variation,
 )
-from ddpm_ref.report import verdict, words
+
+SEEDS = st.integers(0, 1000)
 
 
 def features(seed: int, rows: int = 50, columns: int = 4) -> np.ndarray:
@@ -24,7 +30,10 @@ def features(seed: int, rows: int = 50, columns: int = 4) -> np.ndarray:
     return rng.standard_normal((rows, columns)) @ rng.standard_normal((columns, columns))
 
 
-@given(seed=st.integers(0, 1000), columns=st.integers(1, 6))
+# -- roots and fits ------------------------------------------------------------------------------------------
+
+
+@given(seed=SEEDS, columns=st.integers(1, 6))
 def test_a_root_squares_to_its_matrix(seed: int, columns: int) -> None:
     half = features(seed, 3, columns)  # singular where columns exceed the rows
     matrix = half.T @ half
@@ -33,25 +42,65 @@ def test_a_root_squares_to_its_matrix(seed: int, columns: int) -> None:
     np.testing.assert_allclose(root, root.T, atol=1e-12 * np.trace(root))
 
 
-@given(seed=st.integers(0, 1000), columns=st.integers(1, 6))
+@given(seed=SEEDS, columns=st.integers(1, 6))
+def test_a_fit_has_the_samples_mean_and_covariance(seed: int, columns: int) -> None:
+    x = features(seed, 20, columns)
+    fitted = fit(x)
+    np.testing.assert_allclose(fitted.mean, x.mean(axis=0))
+    covariance = np.atleast_2d(np.cov(x, rowvar=False))
+    np.testing.assert_allclose(fitted.root.T @ fitted.root, covariance, atol=1e-13 * np.trace(covariance))
+    assert fitted.n == 20
+
+
+def test_round_off_in_a_covariance_is_not_an_error_but_a_negative_variance_is() -> None:
+    x = features(0, 30, 5)
+    single = np.cov(x, rowvar=False).astype(np.float32).astype(np.float64)  # as files of statistics hold it
+    assert frechet(fit(x), fit_moments(x.mean(axis=0), single)) < 1e-5 * np.trace(single)
+    with pytest.raises(ValueError, match="positive semi-definite; got the eigenvalue -1"):
+        fit_moments(np.zeros(2), np.diag([1.0, -1.0]))
+    with pytest.raises(ValueError, match="must be symmetric; got a difference of 1"):
+        fit_moments(np.zeros(2), np.array([[1.0, 1.0], [0.0, 1.0]]))
+    with pytest.raises(ValueError, match=r"must be \(d,\) and \(d, d\); got \(2,\) and \(3, 3\)"):
+        fit_moments(np.zeros(2), np.eye(3))
+    with pytest.raises(ValueError, match="must be finite"):
+        fit_moments(np.array([math.nan, 0]), np.eye(2))
+
+
+# -- the distance --------------------------------------------------------------------------------------------
+
+
+@given(seed=SEEDS, columns=st.integers(1, 6))
 def test_the_distance_is_symmetric_and_zero_only_to_itself(seed: int, columns: int) -> None:
     a, b = features(seed, 20, columns), features(seed + 1, 30, columns)
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-9)
-    assert frechet_distance(a, a) < 1e-6 * np.trace(np.atleast_2d(np.cov(a, rowvar=False)))
+    assert frechet_distance(a, a) < 1e-28 * np.trace(np.atleast_2d(np.cov(a, rowvar=False))) * columns**2
     assert frechet_distance(a, b) > 0
 
 
-@given(seed=st.integers(0, 1000))
+@pytest.mark.holds("metrics.cross-term")
+@given(seed=SEEDS, columns=st.integers(1, 6))
+def test_the_sum_of_squares_is_the_formula_with_its_cross_term(seed: int, columns: int) -> None:
+    a, b = fit(features(seed, 20, columns)), fit(features(seed + 1, 30, columns))
+    traces = np.square(a.root).sum() + np.square(b.root).sum()
+    formula = np.square(a.mean - b.mean).sum() + traces - 2 * cross_term(a, b)
+    assert frechet(a, b) == pytest.approx(formula, abs=1e-13 * traces)
+
+
+@given(seed=SEEDS, scale=st.floats(-12, 0))
+def test_a_small_distance_keeps_its_digits(seed: int, scale: float) -> None:
+    # Differences of traces would be lost below 1e-16; a scaling by 1 + h moves the deviations by h.
+    h = 10.0 ** min(scale, -1)
+    a = features(seed) - features(seed).mean(axis=0)
+    stretched = fit(a)._replace(root=fit(a).root * (1 + h))
+    step = (1 + h) - 1
+    cost = step**2 * np.square(fit(a).root).sum()
+    assert frechet(fit(a), stretched) == pytest.approx(cost, rel=1e-14 / h + 1e-12)
+
+
+@given(seed=SEEDS)
 def test_a_shift_adds_its_squared_length(seed: int) -> None:
     a = features(seed)
-    assert frechet_distance(a, a + np.array([3, 0, 4, 0])) == pytest.approx(25, rel=1e-6)
-
-
-@given(seed=st.integers(0, 1000), scale=st.floats(0.1, 5))
-def test_a_scaling_costs_what_it_does_to_the_standard_deviations(seed: int, scale: float) -> None:
-    a = features(seed) - features(seed).mean(axis=0)
-    cost = (1 - scale) ** 2 * np.trace(np.cov(a, rowvar=False))
-    assert frechet_distance(a, scale * a) == pytest.approx(cost, rel=1e-6, abs=1e-6)
+    assert frechet_distance(a, a + np.array([3, 0, 4, 0])) == pytest.approx(25, rel=1e-12)
 
 
 def test_one_set_of_features_may_be_constant() -> None:
@@ -64,16 +113,65 @@ def test_one_set_of_features_may_be_constant() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [
-        (np.zeros((1, 3)), np.zeros((5, 3)), "a must be features .* N at least 2"),
-        (np.zeros((5, 3)), np.zeros(3), "b must be features"),
+        (np.zeros((3, 3)), np.zeros((5, 3)), "a must have more rows than columns.* at least 4 images"),
+        (np.zeros((5, 3)), np.zeros((1, 3)), "b must have more rows than columns"),
+        (np.zeros((5, 3)), np.zeros(3), r"b must be \(n, d\)"),
+        (np.zeros((5, 0)), np.zeros((5, 0)), r"a must be \(n, d\) with d at least 1"),
         (np.zeros((5, 3)), np.zeros((5, 4)), "equally many columns; got 3 and 4"),
-        (np.zeros((5, 3)), np.full((5, 3), np.nan), "b must be finite; got NaN or infinity in 15 values"),
+        (np.zeros((5, 3)), np.full((5, 3), np.nan), "b must be finite; got NaN or infinity in 15 of 15"),
         (np.full((5, 3), np.inf), np.zeros((5, 3)), "a must be finite"),
     ],
 )
 def test_features_without_a_distance_are_refused(a: np.ndarray, b: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         frechet_distance(a, b)
+
+
+@pytest.mark.holds("metrics.fid-bias")
+def test_the_bias_of_the_means_is_what_enumeration_gives() -> None:
+    # Every way of drawing 3 rows out of 3, twice: the mean over all is exact, no sample of them.
+    a, b = features(0, 3, 2), features(1, 3, 2)
+    rows = np.stack(np.meshgrid(*[range(3)] * 3), axis=-1).reshape(-1, 3)
+    means_a, means_b = a[rows].mean(axis=1), b[rows].mean(axis=1)
+    distances = np.square(means_a[:, None] - means_b[None]).sum(axis=-1)
+    # The rows are the whole population, so its covariance divides by 3 and not by 2.
+    population = [fit(x)._replace(root=fit(x).root * math.sqrt(2 / 3)) for x in (a, b)]
+    truth = np.square(a.mean(axis=0) - b.mean(axis=0)).sum() + mean_bias(*population)
+    assert distances.mean() == pytest.approx(truth, rel=1e-12)
+
+
+# -- classes -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.holds("metrics.inception-score-at-least-one", "metrics.inception-score-at-most-classes")
+@given(seed=SEEDS, sharpness=st.floats(0.01, 5), classes=st.integers(2, 12))
+def test_the_inception_score_lies_between_one_and_the_number_of_classes(
+    seed: int, sharpness: float, classes: int
+) -> None:
+    laws = np.random.default_rng(seed).dirichlet([sharpness] * classes, 20)
+    assert (class_information(laws) >= -1e-15).all()
+    assert 1 <= inception_score(laws) <= classes
+
+
+@pytest.mark.holds("metrics.inception-score-best")
+def test_one_certain_image_of_each_class_reaches_the_maximum() -> None:
+    assert inception_score(np.eye(7)) == pytest.approx(7, rel=1e-14)
+    assert inception_score(np.tile([0.5, 0.5, 0], (9, 1))) == 1
+
+
+@pytest.mark.parametrize(
+    ("laws", "message"),
+    [
+        (np.ones(3), r"must be \(n, K\), not empty; got \(3,\)"),
+        (np.ones((0, 3)), "not empty"),
+        (np.array([[2.0, -1.0]]), "at least 0 and sum to 1"),
+        (np.array([[3.0, 1.0]]), "take a softmax"),
+        (np.array([[math.nan, 1.0]]), "at least 0 and sum to 1"),
+    ],
+)
+def test_what_are_no_laws_is_refused(laws: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        inception_score(laws)
 
 
 def test_total_variation_counts_what_must_move() -> None:
@@ -86,49 +184,58 @@ def test_total_variation_counts_what_must_move() -> None:
         total_variation(p, np.ones(1))
 
 
-def test_the_classifier_is_always_the_same_and_knows_digits_it_never_saw() -> None:
-    train, held_out = digits()
-    one, two = DigitsClassifier(train), DigitsClassifier(train)
-    np.testing.assert_array_equal(one.features(held_out.images), two.features(held_out.images))
-    assert one.accuracy(held_out) > 0.97
-    assert one.features(held_out.images).shape == (500, 32)
+@pytest.mark.parametrize("labels", [[], [4], [-1, 0]])
+def test_labels_outside_the_classes_are_refused(labels: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"labels must be one or more of 0\.\.3"):
+        class_frequencies(np.array(labels, dtype=np.int64), 4)
 
 
-def test_a_fitted_gaussian_has_the_pixels_mean_and_covariance() -> None:
-    images = digits().train.images / 8  # far from the clipping at ±1
-    drawn = fitted_gaussian(images, 20_000, np.random.default_rng(0)).flatten(1).double()
-    x = images.flatten(1).double()
-    # Five standard errors of each mean; false alarm about 64 · 6e-7.
-    assert ((drawn.mean(0) - x.mean(0)).abs() <= 5 * x.std(0) / 20_000**0.5 + 1e-9).all()
-    scale = float(x.std(0).max()) ** 2
-    assert (drawn.T.cov() - x.T.cov()).abs().max() < 5 * scale * (2 / 20_000) ** 0.5
+# -- how sure ------------------------------------------------------------------------------------------------
 
 
-def test_real_digits_beat_a_gaussian_which_beats_noise() -> None:
-    split = digits()
-    real = evaluate(split.train.images[:300], split, resamples=3)
-    noise = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    random = evaluate(noise, split, resamples=3)
-    assert real.floor == random.floor
-    assert real.baseline == random.baseline
-    assert real.model.frechet < 2 * real.floor.frechet < real.baseline.frechet < random.model.frechet
-    assert real.model.imbalance < random.model.imbalance
-    assert sum(real.model.per_class) == pytest.approx(1)
-    assert "close to real digits" in verdict(real)
-    assert "no better than a Gaussian" in verdict(random)
-    assert max(map(len, words(random).splitlines())) <= 80
+def test_the_bootstrap_gives_the_mean_its_known_error() -> None:
+    x = np.random.default_rng(0).standard_normal(400)
+    found = bootstrap(lambda rows: float(rows.mean()), x, rng=np.random.default_rng(1), resamples=4000)
+    known = x.std() / 20  # exactly what resampling does to a mean
+    assert found.value == x.mean()
+    # Five standard errors of a deviation from 4000 draws; 2.5 % points of a normal to as much.
+    assert found.error == pytest.approx(known, rel=5 / math.sqrt(8000))
+    assert found.value - found.low == pytest.approx(1.96 * known, rel=0.15)
+    assert found.high - found.value == pytest.approx(1.96 * known, rel=0.15)
 
 
-@pytest.mark.parametrize(
-    ("samples", "message"),
-    [
-        (torch.zeros(5, 1, 4, 4), "samples must be"),
-        (torch.zeros(1, 1, 8, 8), "samples must be 2..1297 images; got 1"),
-        (torch.zeros(2000, 1, 8, 8), "got 2000"),
-        (torch.full((5, 1, 8, 8), float("nan")), "got NaN"),
-        (torch.full((5, 1, 8, 8), 2.0), r"must be in \[-1, 1\]"),
-    ],
-)
-def test_samples_that_cannot_be_judged_are_refused(samples: torch.Tensor, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        evaluate(samples, digits())
+def test_an_interval_is_not_displaced_by_the_bias_of_resampling() -> None:
+    # Of 200 rows drawn from 200 with replacement 63 % are different; the metric falls by that much.
+    rows = np.arange(200)
+    found = bootstrap(lambda x: len(np.unique(x)) / len(x), rows, rng=np.random.default_rng(2))
+    assert found.value == 1
+    assert 0.9 < found.low < 1 < found.high < 1.1
+    a = features(0, 100)
+    bounded = bootstrap(frechet_distance, a, a, rng=np.random.default_rng(2), least=0)
+    assert bounded.low == 0  # where the value is; it would lie below
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("apart", "most"), [(0.0, 1.0), (3.0, 0.99)])
+def test_intervals_cover_the_mean_of_the_metric_as_often_as_they_say(apart: float, most: float) -> None:
+    # 95 % intervals, 200 times. Fewer than 178 covered has a chance of 2e-4 at 95 %; near zero they are wide.
+    rng = np.random.default_rng(0)
+    reference = fit(rng.standard_normal((10_000, 4)))
+
+    def draw() -> np.ndarray:
+        return rng.standard_normal((100, 4)) * [1, 1, 2, 0.5] + [apart, 0, 0, 0]
+
+    def distance(x: np.ndarray) -> float:
+        return frechet(fit(x), reference)
+
+    truth = np.mean([distance(draw()) for _ in range(4000)])
+    found = [bootstrap(distance, draw(), rng=rng) for _ in range(200)]
+    assert 178 <= sum(each.low <= truth <= each.high for each in found) <= most * 200
+
+
+@pytest.mark.parametrize(("resamples", "level"), [(1, 0.95), (10, 0.0), (10, 1.0)])
+def test_a_bootstrap_without_meaning_is_refused(resamples: int, level: float) -> None:
+    with pytest.raises(ValueError, match="resamples must be at least 2 and level in"):
+        bootstrap(np.mean, np.ones(3), rng=np.random.default_rng(0), resamples=resamples, level=level)
+    with pytest.raises(ValueError, match="sets must be one or more"):
+        bootstrap(np.mean, np.ones(0), rng=np.random.default_rng(0))

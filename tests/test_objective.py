@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_ref import objective, process
+from ddpm_ref.decoder import decoder_log_likelihood, from_levels
+from ddpm_ref.gaussian import Gaussian
 from ddpm_ref.process import Prediction, Variance
+from ddpm_ref.schedule import linear
 from tests.oracle import CLAIMS, Case, cases, evaluate, exact, mp
 
 
@@ -20,17 +23,20 @@ def always(answer: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor) -> torch.Te
     return answer
 
 
-@pytest.mark.holds("parameterization.L-t-1")
-@pytest.mark.parametrize("variance", ["fixed_large", "fixed_small"])
+@pytest.mark.holds("parameterization.L-t-1", "parameterization.learned-variance")
+@pytest.mark.parametrize("variance", ["fixed_large", "fixed_small", "learned"])
 @pytest.mark.parametrize("prediction", ["eps", "x0", "mu", "v"])
 @given(case=cases(first=2))
 def test_a_term_is_the_divergence_of_posterior_and_reverse_step(
     prediction: Prediction, variance: Variance, case: Case
 ) -> None:
-    x_0, eps, predicted = (x.double() for x in (case.x_0, case.eps, case.eps_theta))
+    x_0, eps, predicted = (x.double().reshape(len(x), 1, -1) for x in (case.x_0, case.eps, case.eps_theta))
+    # One output for all coordinates of an example: the claim's σ is one number.
+    output = torch.linspace(-1.5, 1.5, len(x_0), dtype=torch.float64).reshape(-1, 1, 1).expand_as(x_0)
     x_t = process.q_sample(case.schedule, x_0, case.t, eps)
+    answer = torch.cat([predicted, output], 1) if variance == "learned" else predicted
     found = objective.L_t_minus_1(
-        lambda x, t: predicted,
+        lambda x, t: answer,
         case.schedule,
         x_0,
         case.t,
@@ -51,7 +57,12 @@ def test_a_term_is_the_divergence_of_posterior_and_reverse_step(
     for i in range(len(case.t)):
         values = case.values(i)
         values["beta_tilde_t"] = evaluate(CLAIMS["posterior.variance"].value, values)
-        squared = values["beta_t"] if variance == "fixed_large" else values["beta_tilde_t"]
+        values["variance_output"] = mp.mpf(float(output[i, 0, 0]))
+        squared = {
+            "fixed_large": values["beta_t"],
+            "fixed_small": values["beta_tilde_t"],
+            "learned": mp.exp(evaluate(CLAIMS["parameterization.learned-variance"].value, values)),
+        }[variance]
         values["sigma_t"] = mp.sqrt(squared)
         values["mu_tilde"], values["mu_theta"] = exact(posterior.mean[i]), exact(means[prediction][i])
         truth = evaluate(CLAIMS["parameterization.L-t-1"].value, values)
@@ -113,3 +124,180 @@ def test_the_network_sees_the_noised_image_and_the_papers_t(case: Case) -> None:
     assert t.dtype == torch.int64
     assert torch.equal(t, case.t)
     assert torch.equal(x_t, process.q_sample(case.schedule, case.x_0, case.t, case.eps))
+
+
+# -- the bound as a loss -------------------------------------------------------------------------------------
+
+T = 6
+SCHEDULE = linear(T, 0.02, 0.3)
+
+
+def batch(levels: int = 17) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Images on a grid, a step for each that covers 1..T, and noise."""
+    generator = torch.Generator().manual_seed(1)
+    k = torch.randint(levels, (T, 2, 3), generator=generator).double()
+    noise = torch.randn(k.shape, generator=generator, dtype=torch.float64)
+    return from_levels(k, levels), torch.arange(1, T + 1), noise
+
+
+class Affine(torch.nn.Module):
+    """A network with two weights for what it predicts and, if asked, two for the variance."""
+
+    def __init__(self, variance: Variance) -> None:
+        super().__init__()
+        self.prediction = torch.nn.Parameter(torch.tensor([0.3, 0.1], dtype=torch.float64))
+        self.variance = torch.nn.Parameter(torch.tensor([0.2, -0.4], dtype=torch.float64))
+        self.learned = variance == "learned"
+
+    def forward(self, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        parts = [self.prediction[0] * x_t + self.prediction[1]]
+        if self.learned:
+            parts.append(self.variance[0] * x_t + self.variance[1])
+        return torch.cat(parts, 1)
+
+
+@pytest.mark.holds("bound.terms", "decoder.bits-per-dim")
+@pytest.mark.parametrize("levels", [17, None])
+@pytest.mark.parametrize("variance", ["fixed_large", "learned"])
+def test_the_vlb_is_T_times_one_term_in_bits_per_dimension(variance: Variance, levels: int | None) -> None:
+    x_0, t, noise = batch()
+    model = Affine(variance)
+    found = objective.L_vlb(model, SCHEDULE, x_0, t, noise, variance=variance, levels=levels)
+    for i in range(T):
+        one = (SCHEDULE, x_0[i : i + 1], int(t[i]), noise[i : i + 1])
+        if t[i] > 1:
+            nats = objective.L_t_minus_1(model, *one, variance=variance, clip=False)
+        else:
+            x_t = process.q_sample(*one)
+            output = objective.predict(model, x_t, 1, variance=variance)
+            step = process.p_mean_variance(
+                SCHEDULE,
+                output.prediction_value,
+                x_t,
+                1,
+                variance=variance,
+                variance_value=output.variance_value,
+                clip=False,
+            )
+            nats = -decoder_log_likelihood(Gaussian(step.mean, step.variance), one[1], levels=levels)
+        values = {"nats": exact(nats.detach())[0], "d": mp.mpf(x_0[0].numel())}
+        truth = T * evaluate(CLAIMS["decoder.bits-per-dim"].value, values)
+        assert abs(exact(found[i].detach().reshape(1))[0] - truth) <= 1e-13 * abs(truth)
+
+
+ROWS: list[tuple[Prediction, Variance, objective.Model]] = [
+    (prediction, variance, Affine(variance))
+    for prediction in ("eps", "x0", "mu", "v")
+    for variance in ("fixed_large", "fixed_small", "learned")
+]
+
+
+@pytest.mark.parametrize(("prediction", "variance", "model"), ROWS)
+def test_the_vlb_has_the_gradient_that_differences_say(
+    prediction: Prediction, variance: Variance, model: Affine
+) -> None:
+    """At every t at once, t = 1 among them, where the divergence that is not used must not leak."""
+    x_0, t, noise = batch()
+    weights = (model.prediction, model.variance) if variance == "learned" else (model.prediction,)
+
+    def loss(*given: torch.Tensor) -> torch.Tensor:
+        named = dict(zip(("prediction", "variance"), given, strict=False))
+        return objective.L_vlb(
+            lambda x_t, t: torch.func.functional_call(model, named, (x_t, t)),
+            SCHEDULE,
+            x_0,
+            t,
+            noise,
+            prediction=prediction,
+            variance=variance,
+            levels=17,
+        )
+
+    assert loss(*weights).isfinite().all()
+    torch.autograd.gradcheck(loss, weights, rtol=1e-4)
+
+
+def gradients(loss: torch.Tensor, model: Affine) -> tuple[torch.Tensor, ...]:
+    return torch.autograd.grad(loss.sum(), (model.prediction, model.variance))
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
+def test_the_hybrid_trains_the_prediction_on_one_part_and_the_variance_on_the_other(
+    prediction: Prediction,
+) -> None:
+    x_0, t, noise = batch()
+    model = Affine("learned")
+    hybrid = gradients(
+        objective.L_hybrid(model, SCHEDULE, x_0, t, noise, prediction=prediction, levels=17), model
+    )
+    simple = gradients(
+        objective.L_simple(
+            lambda x, t: model(x, t).chunk(2, 1)[0], SCHEDULE, x_0, t, noise, prediction=prediction
+        ),
+        model,
+    )
+    vlb = gradients(
+        objective.L_vlb(model, SCHEDULE, x_0, t, noise, prediction=prediction, variance="learned", levels=17),
+        model,
+    )
+    torch.testing.assert_close(hybrid[0], simple[0])
+    torch.testing.assert_close(hybrid[1], 0.001 * vlb[1])
+    assert (simple[1] == 0).all()
+    assert (vlb[0] != 0).all()  # so that it had something to stop
+
+
+def test_float32_keeps_the_digits_of_small_terms() -> None:
+    """The term at t = 1000 of the paper's schedule: two means that agree in their first four digits."""
+    schedule = linear()
+    generator = torch.Generator().manual_seed(0)
+    x_0 = from_levels(torch.randint(256, (8, 3, 8, 8), generator=generator).float())
+    noise = torch.randn(x_0.shape, generator=generator)
+    found, truth = (
+        objective.L_t_minus_1(
+            lambda x, t: torch.zeros_like(x), schedule, x_0.to(dtype), 1000, noise.to(dtype),
+            prediction="x0", variance="fixed_small",
+        )
+        for dtype in (torch.float32, torch.float64)
+    )  # fmt: skip
+    torch.testing.assert_close(found.double(), truth, rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("variance", "channels", "message"),
+    [
+        ("fixed_large", 4, "the shape of x_t"),
+        ("learned", 2, "twice the channels of x_t"),
+    ],
+)
+def test_an_answer_with_other_channels_is_refused(variance: Variance, channels: int, message: str) -> None:
+    x_t = torch.zeros(3, 2, 4)
+    with pytest.raises(ValueError, match=message):
+        objective.predict(lambda x, t: torch.zeros(3, channels, 4), x_t, 1, variance=variance)
+
+
+def test_a_variance_cannot_be_learned_without_channels() -> None:
+    with pytest.raises(ValueError, match="x_t must have channels"):
+        objective.predict(lambda x, t: x, torch.zeros(3), 1, variance="learned")
+    with pytest.raises(ValueError, match="variance must be fixed"):
+        objective.weight(SCHEDULE, 1, torch.zeros(3), variance="learned")
+
+
+@pytest.mark.parametrize(("variance", "given"), [("learned", False), ("fixed_small", True)])
+def test_the_output_for_the_variance_goes_with_a_learned_one_only(variance: Variance, given: bool) -> None:
+    x = torch.zeros(1, 2)
+    with pytest.raises(ValueError, match="variance_value must be given if variance is 'learned', and only"):
+        process.p_mean_variance(SCHEDULE, x, x, 1, variance=variance, variance_value=x if given else None)
+
+
+@given(case=cases(first=2, left_out=1))
+def test_a_learned_step_adds_its_noise_except_at_t_1(case: Case) -> None:
+    """One batch holds t = 1 beside other steps, and a variance for each coordinate."""
+    t = case.t.clone()
+    t[0] = 1
+    x_t, eps, z = (x.double().reshape(len(t), 1, -1) for x in (case.x_t, case.eps, case.z))
+    step = process.p_mean_variance(
+        case.schedule, eps, x_t, t, variance="learned", variance_value=z, clip=False
+    )
+    found = step.sample(t, z)
+    assert torch.equal(found[0], step.mean[0])
+    assert (found[1:] != step.mean[1:]).all()

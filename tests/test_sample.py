@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from ddpm_ref import pictures, sample
 from ddpm_ref.checkpoint import read_run, read_weights, write_json, write_weights
 from ddpm_ref.presets import Config, resolve
-from ddpm_ref.sample import reverse
+from ddpm_ref.sample import Sampling, reverse
+from ddpm_ref.sampler import State
 from ddpm_ref.unet import UNet
 
 CONFIG = resolve("smoke", T=30)
@@ -40,7 +41,7 @@ def test_sampling_writes_a_grid_a_strip_and_an_animation(
     assert {path.name for path in out.iterdir()} == {"samples.png", "reverse.gif", "reverse.png"}
     assert "9 samples" in capsys.readouterr().out
     with Image.open(out / "samples.png") as grid:
-        assert grid.size == (3 * 60 + 4, 3 * 60 + 4)
+        assert grid.size == (3 * 140 + 4, 3 * 140 + 4)  # few images are shown large
     with Image.open(out / "reverse.gif") as animation:
         assert getattr(animation, "n_frames", 1) == 31
     with Image.open(out / "reverse.png") as strip:
@@ -92,7 +93,7 @@ def break_setting(run: Path) -> None:
 
 
 def other_setting(run: Path) -> None:
-    write_json(run / "config.json", CONFIG.to_dict() | {"flips": True})
+    write_json(run / "config.json", CONFIG.to_dict() | {"wings": True})
 
 
 def no_config(run: Path) -> None:
@@ -121,10 +122,10 @@ def other_weights(run: Path) -> None:
         (no_config, "has no config.json"),
         (break_config, "config.json: Expecting property name"),
         (break_setting, "T must be at least 2; got 1"),
-        (other_setting, "['flips'] differ"),
+        (other_setting, "['wings'] differ"),
         (no_weights, "ema.safetensors does not exist"),
         (break_weights, "weights must be a safetensors file"),
-        (stepless_weights, "weights must be a safetensors file with a step"),
+        (stepless_weights, "weights must"),
         (other_weights, "weights must fit the model"),
     ],
 )
@@ -156,6 +157,74 @@ def test_a_bad_argument_is_refused_in_one_line(
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sampling-steps", "31"], "N must be an integer in 1..T = 1..30; got 31"),
+        (["--sampler", "euler"], "sampler must be one of ancestral, ddim; got euler"),
+        (["--spacing", "even"], "spacing must be one of trailing, linspace, stride, quadratic; got even"),
+        (["--eta", "0"], "eta must go with the sampler ddim"),
+        (["--sampler", "ddim", "--eta", "7"], "eta must be in [0, "),
+        (["--variance", "learned"], "variance must be what the network was trained with, fixed_large"),
+        (["--interpolate", "31"], "interpolate must be in 1..T = 1..30; got 31"),
+    ],
+)
+def test_a_way_of_sampling_that_does_not_go_with_the_run_is_refused(
+    run: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sample.main(["--run", str(run), *arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert message in err
+    assert not (run / "samples-1").exists()
+
+
+def test_fewer_steps_and_ddim_go_through_the_steps_they_say(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, model, _ = read_run(run)
+    how = Sampling(eta=0.0, steps=5, spacing="stride")
+
+    def states(seed: int) -> list[State]:
+        torch.manual_seed(seed)  # what DDIM must not depend on
+        return list(reverse(model, config, 3, torch.Generator().manual_seed(0), how))
+
+    assert [state.t for state in states(0)] == [30, 24, 18, 12, 6, 0]
+    assert torch.equal(states(0)[-1].x, states(1)[-1].x)
+    arguments = ["--n", "3", "--sampler", "ddim", "--sampling-steps", "5", "--spacing", "stride"]
+    assert sample.main(["--run", str(run), *arguments]) == 0
+    out, err = capsys.readouterr()
+    assert "DDIM with η = 0, 5 steps" in out
+    assert "sampling 5/5" in err
+
+
+def test_interpolations_run_from_one_image_to_the_other(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sample.main(["--run", str(run), "--n", "2", "--interpolate", "3"]) == 0
+    assert [path.name for path in (run / "samples-1").iterdir()] == ["interpolation.png"]
+    assert "2 pairs of held-out images, each interpolated where t = 3" in capsys.readouterr().out
+    held_out = CONFIG.data().held_out.images
+    with Image.open(run / "samples-1" / "interpolation.png") as picture:
+        assert picture.size == (13 * 60 + 4, 2 * 60 + 4)  # eleven weights, and the images at the ends
+        ends = pictures.grid(held_out[[1, 3]], 2, 56)
+        row = picture.crop((0, 60, picture.width, 124))
+        assert row.crop((0, 0, 60, 64)).tobytes() == ends.crop((0, 0, 60, 64)).tobytes()
+        assert row.crop((720, 0, 784, 64)).tobytes() == ends.crop((60, 0, 124, 64)).tobytes()
+
+
+def test_an_interruption_is_130_and_leaves_no_samples(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sample, "draw", interrupted)
+    assert sample.main(["--run", str(run)]) == 130
+    assert list((run / "samples-1").iterdir()) == []
+    assert "Interrupted" in capsys.readouterr().err
 
 
 def test_samples_are_not_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

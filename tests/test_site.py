@@ -3,19 +3,19 @@
 import ast
 import html
 import importlib
-import json
 import pkgutil
 import re
-import shutil
-import subprocess
-import sys
+from itertools import pairwise
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from derivations import CHAPTERS
-from derivations.proof import render
+from derivations.proof import mentions, render
+from derivations.proof import site as site_builder
 from derivations.proof.claims import Claim, registered
+from derivations.proof.layers import layout
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = sorted(path for path in (ROOT / "ddpm_ref").rglob("*.py") if not path.stem.startswith("__"))
@@ -88,10 +88,13 @@ def test_code_that_a_claim_names_exists_and_names_the_claim(claims: dict[str, Cl
     assert one_way == set()
 
 
-def test_every_module_has_its_page() -> None:
+def test_every_module_is_on_its_page() -> None:
+    """A package has one page for all of its modules."""
     pages = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md")}
-    assert sorted(pages) == [path.stem for path in CODE]
-    assert [name for name, text in pages.items() if f"::: ddpm_ref.{name}\n" not in text] == []
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in CODE]
+    page_of = {module: module.split(".")[1] for module in modules}
+    assert sorted(pages) == sorted(set(page_of.values()))
+    assert [module for module, page in page_of.items() if f"::: {module}\n" not in pages[page]] == []
 
 
 # Rendering.
@@ -125,7 +128,7 @@ Card()
 def rendered(folder: Path, source: str) -> str:
     script = folder / "toy.py"
     script.write_text(source, encoding="utf-8")
-    return render.page(script)
+    return render.run(script).page()
 
 
 def test_a_page_is_prose_then_code_then_what_the_code_shows(tmp_path: Path) -> None:
@@ -177,20 +180,6 @@ def test_a_stale_a_missing_and_an_orphaned_page_are_all_found(tmp_path: Path) ->
 # The built site.
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    built = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    return folder
-
-
 def test_the_site_needs_no_network_and_no_server(site: Path) -> None:
     """Every script, style and picture of a page is a file beside it."""
     loads = re.compile(
@@ -210,68 +199,169 @@ def test_the_site_needs_no_network_and_no_server(site: Path) -> None:
         assert not re.search(r"url\(\W?(?:https?:)?//", style.read_text(encoding="utf-8")), style.name
 
 
-# Runs inside a page that frames another one, 400 pixels wide, with every fold open.
-PROBE = """
-<iframe id="frame" src="{page}" style="width: 400px; height: 900px"></iframe>
-<script>
-  setTimeout(() => {{
-    const page = frame.contentDocument;
-    page.querySelectorAll("details").forEach((fold) => (fold.open = true));
-    const found = {{
-      formulas: page.querySelectorAll(".arithmatex").length,
-      typeset: page.querySelectorAll(".arithmatex .katex").length,
-      errors: [...page.querySelectorAll(".katex-error")].map((formula) => formula.title),
-      overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
-    }};
-    document.body.innerHTML = "";
-    document.body.append("FOUND" + JSON.stringify(found) + "END");
-  }}, 2000);
-</script>
-"""
+def test_every_link_leads_to_a_page_and_a_place_on_it(site: Path) -> None:
+    """Those in raw HTML too, which mkdocs does not look at."""
+    places: dict[Path, set[str]] = {}
+
+    def ids(page: Path) -> set[str]:
+        if page not in places:
+            text = page.read_text(encoding="utf-8")
+            places[page] = set(map(html.unescape, re.findall(r"""\s(?:id|name)=["']([^"']+)["']""", text)))
+        return places[page]
+
+    astray, count = [], 0
+    for page in site.rglob("*.html"):
+        if page.name == "404.html":
+            continue
+        for link in set(re.findall(r'<a\b[^>]*?\shref="([^"]*)"', page.read_text(encoding="utf-8"))):
+            address, _, anchor = html.unescape(link).partition("#")
+            if "://" in address or address.startswith("mailto:"):
+                continue
+            count += 1
+            target = (page.parent / unquote(address)).resolve() if address else page
+            lost = not target.exists() or (
+                anchor and target.suffix == ".html" and unquote(anchor) not in ids(target)
+            )
+            if lost:
+                astray.append(f"{page.relative_to(site)}: {link}")
+    assert count > 0
+    assert astray == []
 
 
-@pytest.mark.browser
+def test_every_claim_is_a_card_whose_id_is_its_anchor(site: Path, claims: dict[str, Claim]) -> None:
+    for id, claim in claims.items():
+        page = (site / "derivations" / f"{id.partition('.')[0]}.html").read_text(encoding="utf-8")
+        assert page.count(f'id="{id}"') == 1
+        card = page.partition(f'id="{id}"')[2]
+        card = card[: card.find("<h3") if "<h3" in card else None]
+        assert f"<code>{id}</code>" in card
+        for used in claim.uses_declared:
+            assert f"#{used.id}" in card
+        for name in claim.implemented_by:
+            assert f"#{name}" in card
+
+
+def test_a_claim_and_a_function_that_link_to_each_other_do_so_on_their_pages(
+    site: Path, claims: dict[str, Claim]
+) -> None:
+    for id, claim in claims.items():
+        for name in claim.implemented_by:
+            page = (site / "api" / f"{name.split('.')[1]}.html").read_text(encoding="utf-8")
+            function = page.partition(f'id="{name}"')[2]
+            assert f"#{id}" in function, f"{name} does not link to {id}"
+
+
+def test_search_reads_its_index_from_disk(site: Path) -> None:
+    index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    assert (site / "search" / "search_index.js").read_text(encoding="utf-8") == f"var __index = {index};\n"
+    shim = ROOT / "docs" / "assets" / "iframe-worker" / "shim.js"
+    assert 'location.protocol==="file:"&&(window.Worker=' in shim.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("said", "named"),
     [
-        "index",
-        "errata",
-        *(f"derivations/{chapter}" for chapter in CHAPTERS),
-        *(f"documents/{document}" for document in ("D1", "D2", "D3", "D4", "D5", "Ho2020", "Further")),
-        "api/process",
-        "api/schedule",
+        ("See [posterior.meen][].", "posterior.meen"),
+        ("See [x][ddpm_ref.process.q_posteriorr].", "ddpm_ref.process.q_posteriorr"),
+        ("See [D2:107](../documents/D2.md#line-99999).", "line-99999"),
+    ],
+    ids=["claim", "function", "line"],
+)
+@pytest.mark.slow
+def test_a_link_to_what_does_not_exist_fails_the_build_and_names_the_place(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], said: str, named: str
+) -> None:
+    (tmp_path / "docs" / "guides").mkdir(parents=True)
+    (tmp_path / "docs" / "documents").mkdir()
+    (tmp_path / "docs" / "guides" / "slip.md").write_text(f"# Slip\n\n{said}\n", encoding="utf-8")
+    document = (render.DOCS / "documents" / "D2.md").read_text(encoding="utf-8").partition("| 107 |")[0]
+    (tmp_path / "docs" / "documents" / "D2.md").write_text(
+        re.sub(r"\[([^]]*)\]\S+", r"\1", document), encoding="utf-8"
+    )
+    config = tmp_path / "mkdocs.yml"
+    nav = "nav: [documents/D2.md, guides/slip.md]"
+    config.write_text(f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: docs\n{nav}\n", encoding="utf-8")
+    assert site_builder.build(tmp_path / "site", config) != 0
+    complaint = capfd.readouterr().err
+    assert any("guides/slip.md" in line and named in line for line in complaint.splitlines()), complaint
+
+
+# What pages mention between backticks.
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("as `posterior.meen` says", "no claim is called `posterior.meen`"),
+        (
+            "call `ddpm_ref.process.q_posteriorr`",
+            "nothing in the code is called `ddpm_ref.process.q_posteriorr`",
+        ),
+        (
+            "call `ddpm_ref.schedule.Schedule.alhpa`",
+            "nothing in the code is called `ddpm_ref.schedule.Schedule.alhpa`",
+        ),
+        ("at D2:99999", "there is no line D2:99999"),
+        ("at D9:1", "there is no line D9:1"),
     ],
 )
-def test_mathematics_displays_and_scrolls_in_its_own_block(site: Path, tmp_path: Path, name: str) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium")
-    probe = tmp_path / "probe.html"
-    probe.write_text(PROBE.format(page=(site / f"{name}.html").as_uri()), encoding="utf-8")
-    quiet = "quic first-run background-networking component-update sync"
-    shown = subprocess.run(
-        [
-            chromium,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            *(f"--{'no' if switch == 'first-run' else 'disable'}-{switch}" for switch in quiet.split()),
-            "--disable-web-security",  # the probe reads the page that it frames
-            "--allow-file-access-from-files",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--virtual-time-budget=6000",
-            "--dump-dom",
-            probe.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    answer = re.search(r"FOUND(.*?)END", shown.stdout)
-    assert answer, shown.stdout[-500:]
-    found = json.loads(html.unescape(answer[1]))
-    assert found["errors"] == []
-    assert found["typeset"] == found["formulas"]
-    assert found["formulas"] > 0 or name == "index" or name.startswith("api/")
-    assert found["overflow"] <= 0
+def test_a_mention_of_what_does_not_exist_is_named_with_its_place(said: str, problem: str) -> None:
+    assert mentions.wrong({"guides/a.md": f"# A\n\n{said}\n"}) == [f"docs/guides/a.md:3: {problem}"]
+
+
+def test_what_exists_may_be_mentioned_and_code_may_say_anything() -> None:
+    text = "`posterior.mean`, `ddpm_ref.process.q_posterior`, D2:107, `metrics.json`"
+    block = "```sh\n`posterior.meen`\n```"
+    assert mentions.wrong({"a.md": f"{text}\n\n{block}\n"}) == []
+
+
+def test_the_pages_mention_only_what_exists() -> None:
+    pages = {path.relative_to(render.DOCS).as_posix(): path for path in render.DOCS.rglob("*.md")}
+    assert mentions.wrong({name: path.read_text(encoding="utf-8") for name, path in pages.items()}) == []
+
+
+# The graph.
+
+
+def test_a_layout_points_every_arrow_down_and_lets_no_two_nodes_touch() -> None:
+    parents = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "a"], "e": ["c", "d"], "f": ["a"]}
+    made = layout(parents, wide=10, narrow=2)
+    for (parent, node), path in made.paths.items():
+        assert path[0] == made.places[parent]
+        assert path[-1] == made.places[node]
+        layers = [layer for _, layer in path]
+        assert layers == list(range(layers[0], layers[0] + len(path)))
+        assert len(path) > 1
+    at = sorted((layer, x) for x, layer in made.places.values())
+    for (layer, x), (next_layer, next_x) in pairwise(at):
+        assert layer != next_layer or next_x - x >= 10 - 1e-9
+    assert "".join(f"{node}{layer}" for node, (_, layer) in made.places.items()) == "a0b1c1d2e3f1"
+
+
+def test_the_graph_draws_what_the_proofs_use(claims: dict[str, Claim]) -> None:
+    """The page has an arc for every use that its cards name, and only those."""
+    graph = (render.DOCS / "graph.md").read_text(encoding="utf-8")
+    arcs = graph.partition('<div class="arcs">')[2]
+    drawn = set(re.findall(r'data-from="([^"]+)" data-to="([^"]+)"', arcs))
+    named = set()
+    for chapter in CHAPTERS:
+        page = (render.DOCS / "derivations" / f"{chapter}.md").read_text(encoding="utf-8")
+        for card in re.finditer(r"^- `([^`]+)` · \*\*.*?^</div>", page, re.MULTILINE | re.DOTALL):
+            line = re.search(r"^- Uses: (.*)$", card[0], re.MULTILINE)
+            named |= {(used, card[1]) for used in re.findall(r"\]\[([^\]]+)\]", line[1] if line else "")}
+    assert drawn == named
+    assert all(id in claims for arrow in drawn for id in arrow)
+
+
+def test_the_button_cites_what_the_citation_file_says() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    script = (ROOT / "docs" / "assets" / "cite.js").read_text(encoding="utf-8")
+    version = re.search(r"^version: (\S+)$", citation, re.MULTILINE)
+    author = re.search(r'^  - name: "(.+)"$', citation, re.MULTILINE)
+    title = re.search(r'^title: "([^:"]+)', citation, re.MULTILINE)
+    assert version
+    assert author
+    assert title
+    assert f'version: "{version[1]}"' in script
+    assert f'author: "{{{author[1]}}}"' in script
+    assert f'title: "{title[1]}"' in script

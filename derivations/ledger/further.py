@@ -12,6 +12,22 @@ DOCUMENT.says(
     r"\frac{\pi}{2}\right)^2",
     forward.cosine_schedule,
 )
+DOCUMENT.says(
+    "Nichol & Dhariwal 2021 (15)",
+    r"\Sigma_\theta(x_t, t) = \exp(v \log \beta_t + (1 - v) \log \tilde{\beta}_t)",
+    parameterization.learned_variance,
+    note="Their code reads v from an output o in [-1, 1]: v = (o + 1)/2.",
+)
+DOCUMENT.words(
+    "Nichol & Dhariwal 2021, §3.1",
+    "β_t and the posterior variance are the two extremes for the variance of a reverse step",
+    parameterization.between,
+)
+DOCUMENT.says(
+    "Nichol & Dhariwal 2021 (16)",
+    r"L_{\text{hybrid}} = L_{\text{simple}} + \lambda L_{\text{vlb}}",
+    parameterization.L_hybrid,
+)
 
 # -- Salimans and Ho 2022, Progressive Distillation
 DOCUMENT.says(
@@ -53,6 +69,33 @@ DOCUMENT.says(
     r" + \sqrt{1 - \alpha_{t-1} - \sigma_t^2}\, \epsilon_\theta(x_t) + \sigma_t \epsilon_t",
     sampling.ddim_step,
     note="There α_t is what is ᾱ_t here.",
+)
+DOCUMENT.words(
+    "Song, Meng & Ermon 2021, §4.3",
+    "the step without noise can be walked backwards, and so encodes an image",
+    sampling.ddim_inversion,
+)
+DOCUMENT.words(
+    "Song, Meng & Ermon 2021 (67)",
+    "latents are interpolated along great circles",
+    sampling.slerp,
+    note="The formula of the appendix, for any angle short of a half-turn.",
+)
+
+# -- Ho, Jain and Abbeel 2020, beyond the equations
+DOCUMENT.words(
+    "Ho et al. 2020, §4.4",
+    "images are interpolated by mixing them at level t, where both share their noise",
+    sampling.interpolation,
+    note="The paper fixes the noise between the weights. The claim is about sharing it between the images, "
+    "without which the mixture is less noisy than level t.",
+)
+
+# -- Song and Ermon 2019, Generative Modeling by Estimating Gradients of the Data Distribution
+DOCUMENT.words(
+    "Song & Ermon 2019, algorithm 1",
+    "the step of annealed Langevin dynamics is in proportion to the variance of the noise level",
+    score.annealed_step,
 )
 
 # -- Song et al. 2021, Score-Based Generative Modeling through Stochastic Differential Equations
@@ -109,4 +152,30 @@ DOCUMENT.words(
     "the last step's deviation is the root of the second posterior variance",
     decoder.paper_error,
     note="In levels of 255 that is 0.9415, which the paper's measured error of 0.95 comes near.",
+)
+
+# -- exact denoisers
+DOCUMENT.words(
+    "Karras et al. 2022, appendix B.3",
+    "the ideal denoiser of a finite data set is a mean of its images, weighted by their likelihoods",
+    score.two_images,
+    note="There the image is not shrunk: x_t / √ᾱ_t here. The weights are the softmax of these odds.",
+)
+DOCUMENT.words(
+    "Bao et al. 2022, theorem 1",
+    "the best variance of a reverse step is larger by what the best estimate leaves of the image",
+    score.posterior_spread,
+    note="Analytic-DPM. The claim says what that is for data that are a mixture.",
+)
+DOCUMENT.words(
+    "Cover & Thomas 2006, §2.5",
+    "the entropy of two variables is that of one and, given that, of the other",
+    score.mixture_surprise,
+    note="Point by point, of an image and the component that it comes from.",
+)
+DOCUMENT.words(
+    "Ho et al. 2020, equation 16",
+    "the bound is the entropy, and divergences of marginals and of reverse steps",
+    sampling.data_gap,
+    note="For Gaussian data, in closed form.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from derivations.ledger import book
+from derivations.ledger import anchors, book
 from derivations.ledger.row import Document, Row
 from derivations.proof.cards import comparison
 
@@ -40,16 +40,20 @@ def document_page(document: Document) -> str:
         "| line | printed | verdict | claim |",
         "|--:|---|---|---|",
     ]
-    lines += [_table_row(row) for row in document.rows]
+    first = {row.line: row for row in reversed(document.rows)}
+    lines += [_table_row(row, document.rows, anchored=first[row.line] is row) for row in document.rows]
     return "\n".join([*lines, ""])
 
 
-def _table_row(row: Row) -> str:
+def _table_row(row: Row, rows: Sequence[Row], *, anchored: bool) -> str:
     verdict = WORDS[row.verdict] + (f", {row.kind}" if row.kind else "")
+    if row.verdict == "refuted":
+        verdict = f"[{verdict}](../errata.md#{anchors.erratum(row, rows)})"
+    line = f'<span id="{anchors.anchor(row)}">{row.line}</span>' if anchored else row.line
     printed = row.printed if row.in_words else f"${_inline(row.printed)}$"
     note = f"<br><small>{row.note}</small>" if row.note else ""
     claim = f"[{row.claim.id}][{row.claim.id}]" if row.claim else ""
-    return f"| {row.line} | {_cell(printed + note)} | {verdict} | {claim} |"
+    return f"| {line} | {_cell(printed + note)} | {verdict} | {claim} |"
 
 
 def _inline(formula: str) -> str:
@@ -80,11 +84,11 @@ def errata_page(documents: Sequence[Document]) -> str:
         if row.kind != kind:
             kind = row.kind
             lines += [f"## {(kind or '').capitalize()}", ""]
-        lines += _erratum(row)
+        lines += _erratum(row, rows)
     return "\n".join(lines)
 
 
-def _erratum(row: Row) -> list[str]:
+def _erratum(row: Row, rows: Sequence[Row]) -> list[str]:
     claim, right, found = row.claim, row.correction, row.decided[1]
     assert claim is not None
     assert right is not None
@@ -92,7 +96,8 @@ def _erratum(row: Row) -> list[str]:
     printed = row.printed if row.in_words else f"$$\n{_inline(row.printed)}\n$$"
     note = [row.note, ""] if row.note else []
     return [
-        f"### {row.document}, {'line ' if row.line.isdigit() else ''}{row.line}",
+        f"### [{row.document}, {'line ' if row.line.isdigit() else ''}{row.line}]"
+        f"(documents/{row.document}.md#{anchors.anchor(row)}) {{ #{anchors.erratum(row, rows)} }}",
         "",
         "Printed:" if not row.in_words else "Said:",
         "",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sympy import Basic
 from sympy.core.relational import Relational
 
+from derivations.proof import hypotheses
 from derivations.proof.claims import Claim, Parts
 from derivations.proof.dimension import by_coordinates
 from derivations.proof.held import tests_holding
@@ -14,57 +16,83 @@ from derivations.proof.obligations import Obligation, holds
 from derivations.proof.symbols import tex
 from derivations.proof.witness import UndefinedError, Witness, evaluate, fails, show
 
+# A notebook's output of this kind is a claim as JSON; a page is made from it when the whole book is known.
+MIME = "application/vnd.ddpm-ref.claim+json"
 
-def card(claim: Claim) -> str:
-    """The claim as Markdown: heading with its id, statement, verdict, hypotheses, links, mutants."""
-    lines = [f"### {claim.title} {{ #{claim.id} }}", "", "$$", claim.latex, "$$", ""]
-    if claim.remark:
-        lines += [claim.remark, ""]
-    lines += ['<div class="claim" markdown>', "", *_facts(claim), "", "</div>", ""]
-    lines += _mutants(claim)
-    if claim.result.problems:
-        lines += ["!!! failure", "", *(f"    - {problem}" for problem in claim.result.problems), ""]
+WORDS = {"proved": "Proved", "definition": "Definition", "failed": "NOT PROVED"}
+
+
+def card(
+    row: Mapping[str, Any],
+    *,
+    used_by: Sequence[str] = (),
+    sources: Sequence[str] | None = None,
+) -> str:
+    """Write a claim as Markdown: heading with its id, statement, verdict, hypotheses, links, steps, mutants.
+
+    Args:
+        row: the claim as its JSON has it.
+        used_by: the claims whose proofs use it; a notebook, which knows only what came before, has none.
+        sources: where it stands in the literature, in Markdown; by default as the chapter names it.
+    """
+    lines = [f"### {row['title']} {{ #{row['id']} }}", "", "$$", row["statement"], "$$", ""]
+    if row["remark"]:
+        lines += [row["remark"], ""]
+    facts = _facts(row, used_by, row["sources"] if sources is None else sources)
+    verdict = "assumes" if row["assumes"] and row["verdict"] == "proved" else row["verdict"]
+    lines += [f'<div class="claim {verdict}" markdown>', "", *(f"- {fact}" for fact in facts), "", "</div>"]
+    lines += ["", *_steps(row), *_mutants(row)]
+    if row["problems"]:
+        lines += ["!!! failure", "", *(f"    - {problem}" for problem in row["problems"]), ""]
     return "\n".join(lines)
 
 
-def _facts(claim: Claim) -> list[str]:
-    result = claim.result
-    checked = len(result.obligations)
-    how = f"{checked} obligation{'s' if checked != 1 else ''}, each by rational normal form and by z3"
-    word = {"proved": "Proved", "definition": "Definition", "failed": "NOT PROVED"}[result.verdict]
-    facts = [f"`{claim.id}` · **{word}** · {how}"]
-    if claim.given:
-        facts.append("Given: " + ", ".join(f"${tex(h)}$" for h in claim.given))
-    if claim.uses:
-        facts.append("Uses: " + ", ".join(f"[{used}][{used}]" for used in claim.uses))
-    if claim.implemented_by:
-        facts.append("Code: " + ", ".join(f"[`{name}`][{name}]" for name in claim.implemented_by))
-    if tests := tests_holding(claim.id):
+def _facts(row: Mapping[str, Any], used_by: Sequence[str], sources: Sequence[str]) -> list[str]:
+    how = f"by {' and by '.join(row['kernels'])}" if row["kernels"] else "by no kernel"
+    facts = [f"`{row['id']}` · **{WORDS[row['verdict']]}** · {how}"]
+    if row["given"]:
+        facts.append("Given: " + ", ".join(f"${hypothesis}$" for hypothesis in row["given"]))
+    if row["symbols"]:
+        facts.append("Symbols: " + ", ".join(f"${tex}$ `{name}`" for name, tex in row["symbols"].items()))
+    if row["uses"]:
+        facts.append("Uses: " + _links(row["uses"]))
+    if used_by:
+        facts.append("Used by: " + _links(used_by))
+    if row["implemented_by"]:
+        facts.append("Code: " + ", ".join(f"[`{name}`][{name}]" for name in row["implemented_by"]))
+    if tests := row["tested_by"]:
         names = [f"`{test.rsplit('-', 1)[-1].split('::')[-1].rstrip(']')}`" for test in tests]
         files = dict.fromkeys(test.split("::")[0] for test in tests)
         facts.append(f"Held by: {', '.join(names)} in {', '.join(f'`{file}`' for file in files)}")
-    if claim.sources:
-        facts.append("Sources: " + ", ".join(claim.sources))
-    if claim.assumes:
-        facts.append("Assumes: " + "; ".join(claim.assumes))
-    return [f"- {fact}" for fact in facts]
+    if sources:
+        facts.append("Sources: " + ", ".join(dict.fromkeys(sources)))
+    if row["assumes"]:
+        facts.append("Assumes: " + "; ".join(row["assumes"]))
+    return facts
 
 
-def _mutants(claim: Claim) -> list[str]:
-    count = len(claim.mutants)
-    lines = [f'??? note "{len(claim.result.refuted)} of {count} wrong versions refuted"', ""]
-    for wrong in claim.mutants:
-        seen = f" Seen: {wrong.seen}." if wrong.seen else ""
-        lines += [
-            f"    **{wrong.name}.**{seen}",
-            "",
-            "    $$",
-            f"    {claim.mutant_latex(wrong)}",
-            "    $$",
-            "",
-        ]
-        found = claim.result.refuted.get(wrong.name)
-        lines += [f"    {comparison(claim, wrong.parts, found) if found else 'Not refuted.'}", ""]
+def _links(ids: Sequence[str]) -> str:
+    return ", ".join(f"[{id}][{id}]" for id in ids)
+
+
+def _steps(row: Mapping[str, Any]) -> list[str]:
+    """What the kernels were asked, folded."""
+    count = len(row["obligations"])
+    lines = [f'??? note "What was decided: {count} obligation{"s" if count != 1 else ""}"', ""]
+    for step in row["obligations"]:
+        also = f", given {', '.join(f'${h}$' for h in step['given'])}" if step["given"] else ""
+        lines += [f"    {step['note']}{also}:", "", "    $$", f"    {step['statement']}", "    $$", ""]
+    return lines
+
+
+def _mutants(row: Mapping[str, Any]) -> list[str]:
+    """The wrong versions and the points that refute them, folded."""
+    fallen = sum(wrong["refuted"] for wrong in row["mutants"])
+    lines = [f'??? note "{fallen} of {len(row["mutants"])} wrong versions refuted"', ""]
+    for wrong in row["mutants"]:
+        seen = f" Seen: {wrong['seen']}." if wrong["seen"] else ""
+        lines += [f"    **{wrong['name']}.**{seen}", "", "    $$", f"    {wrong['statement']}", "    $$", ""]
+        lines += [f"    {wrong['says'] or 'Not refuted.'}", ""]
     return lines
 
 
@@ -115,6 +143,7 @@ def as_json(claim: Claim) -> dict[str, Any]:
         "id": claim.id,
         "title": claim.title,
         "statement": claim.latex,
+        "remark": claim.remark,
         "verdict": result.verdict,
         "kernels": sorted(
             {
@@ -138,12 +167,14 @@ def as_json(claim: Claim) -> dict[str, Any]:
                 "name": wrong.name,
                 "statement": claim.mutant_latex(wrong),
                 "seen": wrong.seen,
-                "refuted": wrong.name in result.refuted,
-                "witness": result.refuted[wrong.name].as_json() if wrong.name in result.refuted else None,
+                "refuted": found is not None,
+                "witness": found.as_json() if found else None,
+                "says": comparison(claim, wrong.parts, found) if found else None,
             }
-            for wrong in claim.mutants
+            for wrong, found in ((wrong, result.refuted.get(wrong.name)) for wrong in claim.mutants)
         ],
-        "given": [tex(hypothesis) for hypothesis in claim.given],
+        "given": hypotheses.given(claim),
+        "symbols": {symbol.name: tex(symbol) for symbol in hypotheses.symbols(claim)},
         "sources": list(claim.sources),
         "uses": list(claim.uses),
         "implemented_by": list(claim.implemented_by),

@@ -241,9 +241,14 @@ class Claim:
         return [replace(o, given=(*self.given, *o.given)) for o in made]
 
     def _repr_markdown_(self) -> str:
-        from derivations.proof.cards import card  # the card needs claims; claims need no card
+        from derivations.proof.cards import as_json, card  # the card needs claims; claims need no card
 
-        return card(self)
+        return card(as_json(self))
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        from derivations.proof.cards import MIME, as_json
+
+        return {MIME: as_json(self)}
 
 
 _proving: list[set[str]] = []

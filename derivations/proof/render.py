@@ -1,7 +1,8 @@
 """Pages from chapters and ledger: run each script as a notebook and write it to `docs/derivations/`.
 
 `python -m derivations.proof.render` writes the pages; with `--check` it only compares them, and names
-those that are stale.
+those that are stale. Either way it names every page that mentions a claim, a function or a document's line
+that does not exist.
 """
 
 import argparse
@@ -9,10 +10,12 @@ import difflib
 import os
 import re
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import jupytext
 from nbclient import NotebookClient
@@ -22,20 +25,36 @@ from nbconvert.filters import strip_ansi
 from traitlets.config import Config
 
 from derivations import CHAPTERS
+from derivations.ledger import anchors, book
 from derivations.ledger import pages as ledger
+from derivations.proof import cards, counts, graph, mentions
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 
 # The pages under docs/ that are made, and so are nobody's to edit.
-MADE = ("derivations/*.md", "documents/*.md", "errata.md", "coverage.md")
+MADE = ("derivations/*.md", "documents/*.md", "errata.md", "coverage.md", "graph.md")
 
 NOTICE = "<!-- Made from {source} by `make render`; edit that. -->"
 
-# Longer code folds away, so that the page reads as mathematics; in <details> rather than `???`, because
-# a code host shows these pages too.
+# Code stands beside what it shows where there is room for both, and longer code folds away, so that the page
+# reads as mathematics; in <details> rather than `???`, because a code host shows these pages too.
 TEMPLATE = """
 {%- extends 'markdown/index.md.j2' -%}
+{%- block codecell -%}
+{%- if cell.outputs %}
+<div class="cell" markdown>
+{{ super() }}
+</div>
+{% else -%}
+{{ super() }}
+{%- endif -%}
+{%- endblock codecell -%}
+{%- block output_group %}
+<div class="shown" markdown>
+{{ super() }}
+</div>
+{% endblock output_group -%}
 {%- block input -%}
 {%- set lines = cell.source.splitlines() | length -%}
 {%- if lines > 8 %}
@@ -71,6 +90,9 @@ TEMPLATE = """
 {% endblock data_markdown -%}
 """
 
+# Where a claim's card goes, once the whole book is known and so what uses the claim.
+PLACE = re.compile(r"<!-- claim (?P<id>\S+) -->")
+
 # A claim's heading: its title, and its permanent id as the anchor.
 CLAIM_HEADING = re.compile(r"^#{2,6} (?P<title>.+?) \{ ?#(?P<id>[a-z]\w*\.[\w.-]+) ?\}$", re.MULTILINE)
 
@@ -81,8 +103,19 @@ def display_math(latex: str) -> str:
     return f"$$\n{body}\n$$"
 
 
-def page(script: Path) -> str:
-    """Make the page of one chapter: its prose, its code, and what that code shows when it runs.
+class Chapter(NamedTuple):
+    """A chapter that was run: its page with a place for each card, and the claims that it shows."""
+
+    text: str
+    claims: dict[str, dict[str, Any]]
+
+    def page(self, write: Callable[[dict[str, Any]], str] = cards.card) -> str:
+        """Put the cards in their places."""
+        return PLACE.sub(lambda place: write(self.claims[place["id"]]).strip(), self.text)
+
+
+def run(script: Path) -> Chapter:
+    """Run a chapter: its prose, its code, and what that code shows.
 
     Raises:
         ValueError: a cell raised, or wrote to stderr (a warning is not part of a page).
@@ -102,10 +135,14 @@ def page(script: Path) -> str:
         except CellExecutionError as error:
             what = strip_ansi(str(error))  # type: ignore[no-untyped-call]
             raise ValueError(f"{script.name}: {what.strip()}") from error
+    claims: dict[str, dict[str, Any]] = {}
     for number, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", ()):
             if output.get("name") == "stderr":
                 raise ValueError(f"{script.name}, cell {number} wrote to stderr: {output.text.strip()}")
+            if claim := output.get("data", {}).get(cards.MIME):
+                claims[claim["id"]] = claim
+                output["data"] = {"text/markdown": f"<!-- claim {claim['id']} -->"}
 
     exporter = MarkdownExporter(  # type: ignore[no-untyped-call]
         raw_template=TEMPLATE,
@@ -118,7 +155,7 @@ def page(script: Path) -> str:
         raise ValueError(
             f"{script.name} must open with a markdown cell whose first line is its title, # …; got {title!r}"
         )
-    return f"{title}\n\n{NOTICE.format(source=f'derivations/{script.name}')}\n{rest}\n"
+    return Chapter(f"{title}\n\n{NOTICE.format(source=f'derivations/{script.name}')}\n{rest}\n", claims)
 
 
 def claims_shown(markdown: str) -> dict[str, str]:
@@ -144,23 +181,44 @@ def index(chapters: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def chapters(scripts: Path = ROOT / "derivations") -> dict[str, str]:
-    """Make the pages of the chapters in a folder: path under docs/ to text."""
+def run_all(scripts: Path = ROOT / "derivations") -> dict[str, Chapter]:
+    """Run the chapters in a folder, in processes of their own."""
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        made = dict(zip(CHAPTERS, pool.map(page, [scripts / f"{name}.py" for name in CHAPTERS]), strict=True))
-    return {"derivations/index.md": index(made)} | {
-        f"derivations/{name}.md": text for name, text in made.items()
-    }
+        return dict(zip(CHAPTERS, pool.map(run, [scripts / f"{name}.py" for name in CHAPTERS]), strict=True))
 
 
 def pages() -> dict[str, str]:
-    """Make every page: path under docs/ to text."""
-    return chapters() | ledger.pages()
+    """Make every page: path under docs/ to text.
+
+    Raises:
+        ValueError: if a chapter fails, or anything is short of the ledger.
+    """
+    ran = run_all()
+    claims = {id: claim for chapter in ran.values() for id, claim in chapter.claims.items()}
+    used_by: dict[str, list[str]] = {id: [] for id in claims}
+    for id, claim in claims.items():
+        for used in claim["uses"]:
+            used_by[used].append(id)
+
+    def write(claim: dict[str, Any]) -> str:
+        sources = anchors.links(claim["id"], claim["sources"])
+        return cards.card(claim, used_by=used_by[claim["id"]], sources=sources)
+
+    chapters = {name: chapter.page(write) for name, chapter in ran.items()}
+    home = (DOCS / "index.md").read_text(encoding="utf-8")
+    return {
+        "index.md": counts.filled(home, counts.counts(claims.values(), book.documents())),
+        "derivations/index.md": index(chapters),
+        **{f"derivations/{name}.md": text for name, text in chapters.items()},
+        "graph.md": graph.page(list(claims.values())),
+        **ledger.pages(),
+    }
 
 
 def stale(fresh: dict[str, str], docs: Path = DOCS) -> dict[str, list[str]]:
     """Compare the pages under docs/ with fresh ones: path to the lines of a diff, where they differ."""
-    made = [path for pattern in MADE for path in docs.glob(pattern)]
+    made = {path for pattern in MADE for path in docs.glob(pattern)}
+    made |= {docs / name for name in fresh if (docs / name).is_file()}  # a page of which a part is made
     tracked = {path.relative_to(docs).as_posix(): path.read_text(encoding="utf-8") for path in made}
     return {
         name: list(
@@ -178,6 +236,16 @@ def stale(fresh: dict[str, str], docs: Path = DOCS) -> dict[str, list[str]]:
     }
 
 
+def written(docs: Path = DOCS) -> dict[str, str]:
+    """Read every page under docs/ that is written by hand: path to text."""
+    made = {path for pattern in MADE for path in docs.glob(pattern)}
+    return {
+        path.relative_to(docs).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(docs.rglob("*.md"))
+        if path not in made
+    }
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the pages, or check them; the exit status is 1 where a chapter fails or a page is stale."""
     parser = argparse.ArgumentParser(
@@ -192,6 +260,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         print(f"render: {error}", file=sys.stderr)
         return 1
+    wrong = mentions.wrong({**written(), **fresh})
+    for problem in wrong:
+        print(f"render: {problem}", file=sys.stderr)
     differences = stale(fresh)
 
     if options.check:
@@ -199,7 +270,7 @@ def main(argv: list[str] | None = None) -> int:
             print("\n".join([f"Stale: docs/{name}", *diff[:20]]), file=sys.stderr)
         if differences:
             print("Run `make render` and commit what it writes.", file=sys.stderr)
-        return 1 if differences else 0
+        return 1 if differences or wrong else 0
 
     for name in differences:
         if name in fresh:
@@ -210,7 +281,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"docs/{name} {'written' if name in fresh else 'removed'}")
     if not differences:
         print("Every page is up to date.")
-    return 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

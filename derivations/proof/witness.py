@@ -33,6 +33,8 @@ PREFERRED: Mapping[str, Sequence[str]] = {
     "alpha_t": ("9/16", "16/25", "1/3"),
     "alpha_next": ("1/4", "9/25"),
     "alpha_bar_s": ("16/25", "1/2"),
+    "half_left": ("1/3", "1/2"),
+    "half_walked": ("1/2", "2"),
 }
 UNIT = ("9/25", "16/25", "1/3")
 POSITIVE = ("2", "1/2", "3")

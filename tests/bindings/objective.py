@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ddpm_ref import gaussian, objective
 from ddpm_ref.gaussian import Gaussian
-from tests.oracle import CLAIMS, Case, Values, evaluate, holds, mp
+from tests.oracle import CLAIMS, Case, Values, evaluate, exact, holds, mp
 
 
 def sigma(case: Case, i: int) -> Values:
@@ -17,6 +19,54 @@ def sigma(case: Case, i: int) -> Values:
 def sigma_small(case: Case, i: int) -> Values:
     """σ_t for the smaller one."""
     return {"sigma_t": mp.sqrt(evaluate(CLAIMS["posterior.variance"].value, case.values(i)))}
+
+
+def output(case: Case, i: int) -> Values:
+    """The network's output for the variance, in [-1, 1], and the lower end of the scale."""
+    low = evaluate(CLAIMS["posterior.variance"].value, case.values(i))
+    return {"variance_output": exact(case.v[i].tanh()), "beta_tilde_t": low}
+
+
+def output_at_1(case: Case, i: int) -> Values:
+    """The same at t = 1, where the lower end is another."""
+    low = evaluate(CLAIMS["posterior.log-variance-clipped"].value, case.values(i))
+    return {**output(case, i), "beta_tilde_t": low}
+
+
+def sigma_learned(case: Case, i: int) -> Values:
+    """σ_t for a learned variance, coordinate by coordinate."""
+    log_variance = evaluate(
+        CLAIMS["parameterization.learned-variance"].value, {**case.values(i), **output(case, i)}
+    )
+    return {"sigma_t": np.vectorize(lambda u: mp.sqrt(mp.exp(u)), otypes=[object])(log_variance)}
+
+
+def with_a_channel(x: Tensor) -> Tensor:
+    """The same numbers as images of one channel: a learned variance doubles the channels."""
+    return x.reshape(len(x), 1, -1)
+
+
+def with_variance(case: Case) -> objective.Model:
+    """A network that predicts the noise and a variance."""
+    answer = torch.cat([with_a_channel(case.eps_theta), with_a_channel(case.v.tanh())], 1)
+    return lambda x_t, t: answer
+
+
+def vlb(case: Case, i: int) -> Values:
+    """The bound's part of the hybrid, as the code gives it by itself; `test_objective` holds that."""
+    x_0, eps = with_a_channel(case.x_0), with_a_channel(case.eps)
+    found = objective.L_vlb(
+        with_variance(case), case.schedule, x_0, case.t, eps, variance="learned", levels=None
+    )
+    return {"vlb": exact(found)[i], "vlb_weight": mp.mpf(0.25)}
+
+
+@holds("parameterization.L-hybrid", ulps=8, extra=vlb)
+def L_hybrid(case: Case) -> Tensor:
+    x_0, eps = with_a_channel(case.x_0), with_a_channel(case.eps)
+    return objective.L_hybrid(
+        with_variance(case), case.schedule, x_0, case.t, eps, levels=None, vlb_weight=0.25
+    )
 
 
 @holds("parameterization.weight", first=2, extra=sigma)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ddpm_ref import process
-from tests.bindings.objective import sigma, sigma_small
+from tests.bindings.objective import output, output_at_1, sigma, sigma_learned, sigma_small
 from tests.oracle import Case, holds
 
 # -- the forward process -------------------------------------------------------------------------------------
@@ -189,6 +189,38 @@ def p_sample(case: Case) -> Tensor:
 def p_sample_small(case: Case) -> Tensor:
     return process.p_sample(
         case.schedule, case.eps_theta, case.x_t, case.t, case.z, variance="fixed_small", clip=False
+    )
+
+
+@holds("parameterization.learned-variance", first=2, ulps=4, extra=output)
+def learned_log_variance(case: Case) -> Tensor:
+    return process.learned_log_variance(case.schedule, case.v.tanh(), case.t)
+
+
+@holds("parameterization.learned-variance", last=1, left_out=1, ulps=4, extra=output_at_1)
+def learned_log_variance_at_1(case: Case) -> Tensor:
+    return process.learned_log_variance(case.schedule, case.v.tanh(), case.t)
+
+
+@holds("parameterization.learned-variance", first=2, ulps=4, extra=output)
+def log_variance_of_a_learned_step(case: Case) -> Tensor:
+    step = process.p_mean_variance(
+        case.schedule, case.eps_theta, case.x_t, case.t, variance="learned", variance_value=case.v.tanh()
+    )
+    return step.log_variance
+
+
+@holds("sampling.ancestral-step", first=2, ulps=16, extra=sigma_learned)  # exp multiplies an error by |log|
+def p_sample_learned(case: Case) -> Tensor:
+    return process.p_sample(
+        case.schedule,
+        case.eps_theta,
+        case.x_t,
+        case.t,
+        case.z,
+        variance="learned",
+        variance_value=case.v.tanh(),
+        clip=False,
     )
 
 

@@ -1,0 +1,239 @@
+"""What there is to measure of a trained run: its bound, its gap to the best, its samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar, get_args
+
+import torch
+from torch import Tensor
+
+from ddpm_ref import exact
+from ddpm_ref.bound import Bound, bound_terms, collect
+from ddpm_ref.cli import Progress
+from ddpm_ref.decoder import CDF
+from ddpm_ref.denoisers import DatasetDenoiser, Denoiser, GaussianDenoiser, MixtureDenoiser
+from ddpm_ref.features import Extractor, Inception, Pixels, TrainedClassifier
+from ddpm_ref.gap import Gap, Truth, gaps
+from ddpm_ref.laws import GaussianLaw, MixtureLaw
+from ddpm_ref.objective import Model
+from ddpm_ref.presets import Config
+from ddpm_ref.quality import Quality, judge, usual_extractor
+from ddpm_ref.sample import Sampling, draw
+from ddpm_ref.sampler import State
+from ddpm_ref.subsequence import steps
+from ddpm_ref.subset import Subset, stratified
+from ddpm_ref.unet import UNet
+
+BATCH = 250  # images whose bound is computed together
+GAP_STEPS = 12
+USUAL = 500  # samples, where the run's configuration has none
+EXTRACTORS = ("usual", "classifier", "pixels", "inception")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure, and how.
+
+    Attributes:
+        n: samples to draw and judge; as many as the run's configuration says if None.
+        images: training and held-out images, each, that the bound and the gap are measured on.
+        steps: of the steps 1..T, those that the bound visits; all if None.
+        cdf: the decoder's distribution function.
+        features: what the samples are compared by.
+        sampling: how they are drawn; its variance and clipping are the bound's as well.
+        seed: of everything random.
+    """
+
+    n: int | None = None
+    images: int = 500
+    steps: int | None = None
+    cdf: CDF = "exact"
+    features: str = "usual"
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+
+    def check(self, config: Config) -> None:
+        """Refuse what does not go with a run.
+
+        Raises:
+            ValueError: if a choice is unknown, or a number of steps is not in 1..T.
+        """
+        for name, allowed in (("cdf", get_args(CDF)), ("features", EXTRACTORS)):
+            if (value := getattr(self, name)) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value}")
+        self.subset(config)
+        self.sampling.check(config)
+
+    def subset(self, config: Config) -> Subset:
+        """Draw the steps that the bound visits."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return stratified(config.T, config.T if self.steps is None else self.steps, generator)
+
+
+class Measuring:
+    """The measurements of one run, a method for each.
+
+    Attributes:
+        config: of the run.
+        options: what to measure.
+        device: where.
+        stage: what is under way, for a message.
+        seconds: what each stage took.
+
+    Raises:
+        ValueError: if an option does not go with the run or its data.
+        ImportError: if the features need what is not installed.
+        FileNotFoundError: if they need weights that are not there.
+    """
+
+    def __init__(self, config: Config, model: UNet, options: Options, device: torch.device) -> None:
+        options.check(config)
+        self.stage = "preparing"
+        self.seconds: dict[str, float] = {}
+        self.config, self.options = config, options
+        self._model, self.device = model, device
+        self._split, self._schedule = config.data(), config.schedule()
+        self._law = config.law()
+        train, held_out = (part.images[: options.images].to(device) for part in self._split)
+        self._images = {"train": train, "held out": held_out}
+        self._subset = options.subset(config)
+        self._extractor = self._choose_extractor()
+        self._n = options.n or config.samples or USUAL
+        # Known now rather than when all the samples are drawn.
+        name, describe = self._extractor
+        width = describe(self._split.held_out.images[:2]).features.shape[1]
+        real = len(self._split.train.images)
+        if not width < self._n <= real:
+            raise ValueError(
+                f"n must be in {width + 1}..{real}: above the number of features ({name}), and no more than "
+                f"there are real images to compare with; got {self._n}"
+            )
+        self._variance = options.sampling.variance or config.variance
+        self._clip = config.clip if options.sampling.clip is None else options.sampling.clip
+
+    def bounds(self) -> dict[str, Bound]:
+        """Compute the bound on training and on held-out images, at the same steps."""
+        return {name: self._bound(self._model, name, images) for name, images in self._images.items()}
+
+    def gaps(self) -> list[Gap]:
+        """Compare the loss with the least that any model can have on the training images."""
+        wanted = steps(self.config.T, min(GAP_STEPS, self.config.T), "quadratic")
+        times = sorted({min(self._subset.steps, key=lambda t: abs(t - near)) for near in wanted})
+        with self._watch("gap to the ideal", len(times)) as bar:
+            found = gaps(
+                self._model,
+                self._ideal(),
+                self._schedule,
+                self._images["train"],
+                times,
+                generator=self._generator(),
+                prediction=self.config.prediction,
+                variance=self._variance,
+            )
+            return list(_watched(found, bar))
+
+    def truth(self, bound: Bound) -> Truth | None:
+        """Compare the held-out bound with the entropy, where the law of the data is known."""
+        if self._law is None:
+            return None
+        x_0 = self._images["held out"]
+        best = self._bound(self._ideal(), "exact denoiser", x_0)
+        entropy = self._law.entropy()
+        closed = None
+        if isinstance(self._law, GaussianLaw) and self._variance != "learned" and not self._clip:
+            closed = exact.bound(self._schedule, self._law, variance=self._variance).gap
+        return Truth.of(
+            bound,
+            best,
+            entropy if isinstance(entropy, float) else entropy.value,
+            self._law.log_density(x_0),
+            closed,
+        )
+
+    def samples(self) -> tuple[Tensor, list[State]]:
+        """Draw the samples, and keep all states of a few."""
+        self.stage = "sampling"
+        began = time.monotonic()
+        drawn = draw(self._model, self.config, self._n, self._generator(), self.options.sampling)
+        self.seconds[self.stage] = time.monotonic() - began
+        return drawn
+
+    def quality(self, samples: Tensor) -> Quality:
+        """Judge the samples."""
+        with self._watch("scoring", 1) as bar:
+            found = judge(
+                samples,
+                self._split,
+                extractor=self._extractor,
+                seed=self.options.seed,
+                bounded=self._law is None,
+            )
+            bar.advance()
+            return found
+
+    def _bound(self, model: Model, name: str, images: Tensor) -> Bound:
+        generator, levels = self._generator(), self.config.levels
+        batches = torch.split(images, BATCH)
+        parts = []
+        with self._watch(f"bound, {name}", len(batches) * len(self._subset.steps)) as bar:
+            for x_0 in batches:
+                # An exact denoiser predicts the noise, whatever the network does, and no variance.
+                known = model is not self._model
+                terms = bound_terms(
+                    model,
+                    self._schedule,
+                    x_0,
+                    generator=generator,
+                    prediction="eps" if known else self.config.prediction,
+                    variance="fixed_large" if known and self._variance == "learned" else self._variance,
+                    clip=self._clip,
+                    levels=levels,
+                    cdf=self.options.cdf,
+                    subset=self._subset,
+                )
+                parts.append(
+                    collect(_watched(terms, bar), self._schedule, x_0, levels=levels, subset=self._subset)
+                )
+        return Bound.join(parts)
+
+    def _ideal(self) -> Denoiser:
+        """The exact denoiser of the law that the training images come from; of a data set, the images."""
+        if isinstance(self._law, GaussianLaw):
+            return GaussianDenoiser(self._schedule, self._law)
+        if isinstance(self._law, MixtureLaw):
+            return MixtureDenoiser(self._schedule, self._law)
+        return DatasetDenoiser(self._schedule, self._split.train.images.to(self.device))
+
+    def _choose_extractor(self) -> tuple[str, Extractor]:
+        match self.options.features:
+            case "classifier":
+                return "classifier", TrainedClassifier(self._split.train)
+            case "pixels":
+                return "pixels", Pixels()
+            case "inception":
+                return "inception", Inception(device=self.device)
+        return usual_extractor(self._split)
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(self.options.seed)
+
+    @contextmanager
+    def _watch(self, stage: str, total: int) -> Iterator[Progress]:
+        self.stage = stage
+        began = time.monotonic()
+        with Progress(stage, total) as bar:
+            yield bar
+        self.seconds[stage] = time.monotonic() - began
+
+
+Each = TypeVar("Each")
+
+
+def _watched(items: Iterable[Each], bar: Progress) -> Iterator[Each]:
+    for item in items:
+        yield item
+        bar.advance()

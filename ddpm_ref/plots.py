@@ -1,0 +1,94 @@
+"""Plots of an evaluation: the bound over t, rate against distortion, and the loss beside its least."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ddpm_ref.bound import Bound
+from ddpm_ref.coding import CodingRow
+from ddpm_ref.gap import Gap
+
+__all__ = ["bound_over_t", "loss_over_t", "rate_and_distortion"]
+
+COLOURS = ("#08519c", "#d94801", "#238b45")
+
+
+def bound_over_t(path: Path, bounds: Mapping[str, Bound]) -> None:
+    """Plot every term of some bounds against t, in bits per dimension, both axes logarithmic.
+
+    Args:
+        path: of the picture, PNG.
+        bounds: by the name of their images.
+    """
+    figure, (axes,) = _figure(1)
+    for colour, (name, bound) in zip(COLOURS, bounds.items(), strict=False):
+        terms = [bound.in_bits(nats) for nats in bound.means[:, 0].tolist()]
+        label = f"{name}: {bound.bits_per_dim:.3f} bits/dim in all"
+        marker = None if bound.subset.is_whole else "."
+        axes.plot(bound.subset.steps, terms, color=colour, lw=1.2, marker=marker, label=label)
+    axes.set(xlabel="t", ylabel="$L_{t-1}$, bits per dimension", xscale="log", yscale="log")
+    axes.set_title("The bound, term by term; at t = 1 the decoder's", fontsize="medium")
+    axes.legend()
+    _save(figure, path)
+
+
+def rate_and_distortion(path: Path, rows: Sequence[CodingRow], unit: str) -> None:
+    """Plot distortion and rate against the reverse steps done, and against each other, as the paper does.
+
+    Args:
+        path: of the picture, PNG.
+        rows: of the rate–distortion curve.
+        unit: of the distortion.
+    """
+    figure, (over_time, rate_over_time, against) = _figure(3)
+    done, rate, rmse = zip(*rows, strict=True)
+    for axes, x, y in ((over_time, done, rmse), (rate_over_time, done, rate), (against, rate, rmse)):
+        axes.plot(x, y, color=COLOURS[0], lw=1.4, marker=None if len(rows) > 50 else ".")
+        axes.set_ylim(bottom=0)
+    over_time.set(xlabel="reverse steps", ylabel=f"distortion: RMSE, {unit}")
+    rate_over_time.set(xlabel="reverse steps", ylabel="rate, bits per dimension")
+    against.set(xlabel="rate, bits per dimension", ylabel=f"distortion: RMSE, {unit}")
+    _save(figure, path)
+
+
+def loss_over_t(path: Path, bounds: Mapping[str, Bound], gaps: Sequence[Gap]) -> None:
+    """Plot the loss of a model beside the least that any model could have, against t.
+
+    Args:
+        path: of the picture, PNG.
+        bounds: by the name of their images; the loss is that of the same pass.
+        gaps: of the training images.
+    """
+    figure, (axes,) = _figure(1)
+    for colour, (name, bound) in zip(COLOURS, bounds.items(), strict=False):
+        losses = bound.means[:, 2].tolist()
+        axes.plot(bound.subset.steps, losses, color=colour, lw=1.2, label=f"this model, {name}")
+    least = [gap.least for gap in gaps]
+    axes.plot([gap.t for gap in gaps], least, color="grey", marker=".", label="the least, train")
+    axes.set(xlabel="t", ylabel="$L_{simple}$: mean squared error of ε", xscale="log", yscale="log")
+    # At small noise a finite set is known exactly, and the least loss vanishes.
+    axes.set_ylim(bottom=1e-3 * min(float(bound.means[:, 2].min()) for bound in bounds.values()))
+    axes.legend()
+    _save(figure, path)
+
+
+def _figure(panels: int) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(7, 4) if panels == 1 else (4 * panels, 3.4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    every = [figure.add_subplot(1, panels, k + 1) for k in range(panels)]
+    for axes in every:
+        axes.grid(alpha=0.3)
+    return figure, every
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a picture, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    figure.savefig(part, format="png")
+    os.replace(part, path)
