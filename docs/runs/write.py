@@ -1,0 +1,252 @@
+"""Write the page of reference runs: `python docs/runs/write.py`; with `--check` only compare it.
+
+`--add runs/digits-0` first keeps the small files of a run: its JSON, its loss in a hundred points, its
+pictures, and those of `evaluation-0` and `samples-1` in it, where they are. Then draw its curves, by
+`python docs/pictures/draw.py`.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageSequence
+
+RUNS = Path(__file__).parent
+JSON = ("config.json", "environment.json", "report.json")
+PICTURES = ("samples.png", "evaluation-0/reverse.png")
+ANIMATION = "samples-1/reverse.gif"
+POINTS = 100
+
+INTRODUCTION = """\
+---
+title: Reference runs
+---
+
+# Reference runs
+
+<!-- Made from the folders beside it by docs/runs/write.py; edit that. -->
+
+Runs to compare yours with: what was run, on what, and what came out. Tables and curves are made of their
+own files, which lie beside this page.
+"""
+
+
+def add(run: Path, to: Path) -> None:
+    """Keep the small files of a finished run under its folder's name.
+
+    Raises:
+        ValueError: if it is not a finished run.
+    """
+    missing = [name for name in (*JSON, "metrics.jsonl") if not (run / name).is_file()]
+    if missing:
+        raise ValueError(f"--add must name a finished run; {run} lacks {', '.join(missing)}")
+    folder = to / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in JSON:
+        shutil.copyfile(run / name, folder / name)
+    for name in PICTURES:
+        if (run / name).is_file():
+            shutil.copyfile(run / name, folder / Path(name).name)
+    if (run / ANIMATION).is_file():
+        compress(run / ANIMATION, folder / "reverse.webp")
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    _write(folder / "loss.json", thinned([json.loads(line)["loss"] for line in lines]))
+    if (evaluation := run / "evaluation-0" / "evaluation.json").is_file():
+        _write(folder / "evaluation.json", json.loads(evaluation.read_text(encoding="utf-8")))
+
+
+def compress(gif: Path, webp: Path) -> None:
+    """Write an animation in a format that takes a fifth of the room and loses nothing."""
+    with Image.open(gif) as animation:
+        frames = list(ImageSequence.all_frames(animation))
+        durations = [frame.info["duration"] for frame in frames]
+        frames[0].save(
+            webp,
+            save_all=True,
+            append_images=frames[1:],
+            duration=durations,
+            loop=0,
+            lossless=True,
+            quality=100,
+        )
+
+
+def thinned(losses: list[float]) -> dict[str, list[float]]:
+    """Average the losses of neighbouring updates: at most `POINTS` numbers, finer where training begins."""
+    ends = sorted({round(len(losses) ** (k / POINTS)) for k in range(1, POINTS + 1)} | {len(losses)})
+    starts = [0, *ends[:-1]]
+    return {
+        "update": [(a + 1 + b) / 2 for a, b in zip(starts, ends, strict=True)],
+        "loss": [sum(losses[a:b]) / (b - a) for a, b in zip(starts, ends, strict=True)],
+    }
+
+
+def _write(path: Path, value: Any) -> None:
+    """Write JSON without blanks, its numbers to six digits."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, float):
+            return float(f"{value:.6g}")
+        if isinstance(value, list):
+            return [short(item) for item in value]
+        return {k: short(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    path.write_text(json.dumps(short(value), separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+# -- the page ------------------------------------------------------------------------------------------------
+
+
+def page(runs: Path) -> str:
+    """Make the page from the folders in `runs`."""
+    folders = sorted(path.parent for path in runs.glob("*/config.json"))
+    return INTRODUCTION + "".join("\n" + "\n".join(section(folder)) + "\n" for folder in folders)
+
+
+def section(folder: Path) -> Iterator[str]:
+    """Write about one run."""
+    config, environment, report = (_read(folder / name) for name in JSON)
+    evaluation = _read(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else None
+    yield f"## {folder.name}\n"
+    if (folder / "samples.png").is_file():
+        yield f"![Samples of the run, in a grid]({folder.name}/samples.png){{ loading=lazy }}\n"
+    yield "| | |\n|---|---|"
+    yield from (f"| {name} | {value} |" for name, value in what(config, report))
+    yield from (f"| {name} | {value} |" for name, value in where(environment, report))
+    yield ""
+    if evaluation is not None:
+        yield "**Bits per dimension**\n"
+        yield from bound_table(evaluation)
+    if quality := (evaluation or report)["quality"]:
+        yield "**Samples**\n"
+        yield from quality_table(quality)
+    for name, alt in (
+        ("loss", "The loss over the updates, both axes logarithmic"),
+        ("bound", "The terms of the bound over t, on training and on held-out images"),
+        ("rate-distortion", "The error of the best guess against the bits received"),
+    ):
+        if name == "loss" or evaluation is not None:
+            yield from (
+                f"![{alt}]({folder.name}/{name}.{s}.svg#only-{s}){{ loading=lazy }}"
+                for s in ("light", "dark")
+            )
+            yield ""
+    if (folder / "reverse.png").is_file():
+        yield f"![Eight samples on their way from noise]({folder.name}/reverse.png){{ loading=lazy }}\n"
+    yield "To repeat it:\n\n```sh"
+    yield f"python -m ddpm_ref.train {options(config)}"
+    if evaluation is not None:
+        yield f"python -m ddpm_ref.evaluate --run runs/{config['preset']}-{config['seed']}"
+    yield "```"
+
+
+def options(config: Mapping[str, Any]) -> str:
+    """Write the arguments that give a configuration again."""
+    return f"--preset {config['preset']} --seed {config['seed']} --steps {config['steps']}"
+
+
+def what(config: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """List what was run."""
+    net = config["unet"]
+    size = f"{net['image_size']}×{net['image_size']}×{net['channels']}"
+    yield "data", f"`{config['source']}`, {size}{', mirrored at random' if config['flips'] else ''}"
+    yield "process", f"T = {config['T']}, {config['beta_schedule']} schedule, variance `{config['variance']}`"
+    yield "objective", f"`{config['loss']}`, predicting {config['prediction']}"
+    yield "network", f"U-Net, {report['parameters']:,} parameters, dropout {net['dropout']:g}"
+    yield (
+        "training",
+        f"{config['steps']:,} updates of {config['batch_size']} images; Adam, learning rate {config['lr']:g} "
+        f"after {config['warmup']} updates; averaged with {config['ema_decay']:g}; seed {config['seed']}",
+    )
+
+
+def where(environment: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """List where it was run, and how long it took."""
+    versions, commit = environment["versions"], environment["commit"]
+    device = environment["device"]
+    on = f"CPU, {environment['threads']} of {environment['cpus']} cores" if device == "cpu" else device
+    yield "hardware", on
+    yield "versions", ", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "numpy"))
+    if commit:
+        yield "commit", f"`{commit['id'][:12]}`{' and uncommitted changes' if commit['dirty'] else ''}"
+    seconds = report["seconds"]
+    yield "time", ", ".join(f"{stage} {duration(seconds[stage])}" for stage in ("training", "sampling"))
+
+
+def duration(seconds: float) -> str:
+    """Give a time in its natural unit."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def bound_table(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """Set the parts of the bounds side by side, with their standard errors."""
+    bounds = evaluation["bound"]
+    yield "| | " + " | ".join(bounds) + " |\n|---|" + "--:|" * len(bounds)
+    for name, key in (("L_T", "L_T"), ("L_1 … L_{T−1}", "L_1_to_L_T_minus_1"), ("L_0", "L_0")):
+        yield f"| {name} | " + " | ".join(f"{bound[key]:.4f}" for bound in bounds.values()) + " |"
+    totals = [f"{bound['bits_per_dim']:.3f} ± {error(bound):.3f}" for bound in bounds.values()]
+    yield "| **the bound** | " + " | ".join(totals) + " |"
+    images = {bound["examples"] for bound in bounds.values()}
+    last = evaluation["rate_distortion"]["rows"][-1]
+    unit = evaluation["rate_distortion"]["unit"]
+    yield (
+        f"\n{' and '.join(map(str, sorted(images)))} images of each; ± is the standard error. "
+        f"Before the last bits, L_0, a receiver of held-out images has {last['rate']:.3f} bits per dimension "
+        f"and an error of {last['rmse']:.3f} (RMSE, {unit}).\n"
+    )
+
+
+def error(bound: Mapping[str, float]) -> float:
+    """Give the standard error of a bound, over images and steps."""
+    return float((bound["examples_error"] ** 2 + bound["subset_error"] ** 2) ** 0.5)
+
+
+def quality_table(quality: Mapping[str, Any]) -> Iterator[str]:
+    """Set the samples beside real images and a fitted Gaussian."""
+    yield "| | Fréchet distance |\n|---|--:|"
+    floor, model, baseline = (quality[name] for name in ("floor", "model", "baseline"))
+    low, high = quality["intervals"]["frechet"]
+    yield f"| real images (the floor) | {floor['frechet']:.2f} ± {floor['frechet_sd']:.2f} |"
+    yield f"| **this model** | {model['frechet']:.2f}, 95 % within {low:.2f} … {high:.2f} |"
+    yield f"| a fitted Gaussian | {baseline['frechet']:.2f} ± {baseline['frechet_sd']:.2f} |"
+    yield (
+        f"\n{quality['n']} samples against {quality['held_out_images']} held-out images, by the features of: "
+        f"{quality['features']}. Less is better; ± is the deviation over {quality['draws']} draws.\n"
+    )
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def main(arguments: list[str] | None = None, runs: Path = RUNS) -> int:
+    """Write the page, or say whether it is what it should be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
+    parser.add_argument("--add", type=Path, action="append", default=[], metavar="RUN", help="a run to keep")
+    given = parser.parse_args(arguments)
+    try:
+        for run in given.add:
+            add(run.resolve(), runs)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"docs/runs/write.py: {error}", file=sys.stderr)
+        return 2
+    there, made = runs / "index.md", page(runs)
+    stale = not there.is_file() or there.read_text(encoding="utf-8") != made
+    if given.check:
+        if stale:
+            print("Stale: docs/runs/index.md; run `python docs/runs/write.py`.", file=sys.stderr)
+        return int(stale)
+    there.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
