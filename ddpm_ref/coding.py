@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ddpm_ref.bound import Bound
 from ddpm_ref.objective import Model, predict
-from ddpm_ref.process import Prediction, q_sample, to_x0
+from ddpm_ref.process import Prediction, Variance, q_sample, to_x0
 from ddpm_ref.schedule import Schedule
 
 __all__ = ["CodingRow", "rate_distortion", "reconstruct"]
@@ -58,6 +58,7 @@ def reconstruct(
     noise: Tensor,
     *,
     prediction: Prediction = "eps",
+    variance: Variance = "fixed_large",
     clip: bool = True,
 ) -> Tensor:
     """Send an image as far as step t and return what the receiver then makes of it.
@@ -68,22 +69,24 @@ def reconstruct(
     Claims: [forward.sample][], [parameterization.x0-from-eps][]. Source: Ho et al. 2020, equation 15.
 
     Args:
-        model: any callable `(x_t, t) -> prediction`; of a learned variance, give it the first half only.
+        model: any callable `(x_t, t) -> prediction`.
         schedule: the noise schedule.
         x_0: clean images, shape (B, ...).
         t: in 1..T; an int, or an integer tensor of shape (B,).
         noise: standard normal, shaped like `x_0`.
         prediction: what the model predicts.
+        variance: "learned" if the model returns twice the channels; of no effect otherwise.
         clip: whether to clip the result to [−1, 1].
 
     Returns:
         Shaped like `x_0`.
 
     Raises:
-        ValueError: if shapes do not match, t is out of range, or `prediction` is unknown.
+        ValueError: if shapes do not match, t is out of range, or `prediction` or `variance` is unknown.
         TypeError: if t is not integer or `x_0` not floating point.
     """
     with torch.no_grad():
         x_t = q_sample(schedule, x_0, t, noise)
-        x0_hat = to_x0(schedule, predict(model, x_t, t).prediction_value, x_t, t, prediction=prediction)
+        value = predict(model, x_t, t, variance=variance).prediction_value
+        x0_hat = to_x0(schedule, value, x_t, t, prediction=prediction)
         return x0_hat.clamp(-1, 1) if clip else x0_hat

@@ -28,14 +28,16 @@ def evaluate(measuring: Measuring, run: Path, step: int, out: Path, command: Seq
     try:
         bounds = measuring.bounds()
         print(f"\n{bound_table(bounds)}", flush=True)
+        L_0 = bounds["held out"].in_bits(float(bounds["held out"].L_0.mean()))
         coding = rate_distortion(bounds["held out"])
-        unit = "data's units" if config.levels is None else f"levels 0 to {config.levels - 1}"
-        print(f"\n{coding_table(coding, unit)}", flush=True)
+        unit = "the data's units" if config.levels is None else f"levels 0 to {config.levels - 1}"
+        print(f"\n{coding_table(coding, unit, None if config.levels is None else L_0)}", flush=True)
+        received = measuring.reconstructions()
         truth = measuring.truth(bounds["held out"])
         if truth is not None:
             print(f"\n{truth_table(truth)}", flush=True)
         gap = measuring.gaps()
-        print(f"\n{gap_table(gap, bounds['held out'])}", flush=True)
+        print(f"\n{gap_table(gap, bounds['held out'], finite=truth is None)}", flush=True)
         samples, history = measuring.samples()
         quality = measuring.quality(samples)
         for paragraph in filter(None, (words(quality), score_words(quality))):
@@ -44,6 +46,7 @@ def evaluate(measuring: Measuring, run: Path, step: int, out: Path, command: Seq
         plots.bound_over_t(out / "bound.png", bounds)
         plots.rate_and_distortion(out / "rate-distortion.png", coding, unit)
         plots.loss_over_t(out / "loss-over-t.png", bounds, gap)
+        pictures.save(pictures.strip(*received), out / "coding.png")
         pictures.save(pictures.grid(samples[:GRID], columns(min(GRID, len(samples)))), out / "samples.png")
         pictures.save(trajectory(history), out / "reverse.png")
         write_json(
@@ -80,6 +83,7 @@ def files(out: Path) -> str:
             "  evaluation.json        all of this, and every term of the bound",
             "  bound.png              the terms of the bound over t",
             "  rate-distortion.png    what a receiver has, for what has been sent",
+            "  coding.png             held-out images as that receiver has them, by t",
             "  loss-over-t.png        the loss beside the least possible",
             "  samples.png            some of the samples",
             "  reverse.png            how a few of them came out of noise",

@@ -74,6 +74,8 @@ class TrainedClassifier:
         ValueError: if the images or their labels are not such.
     """
 
+    WIDTH = 32
+
     def __init__(self, train: Labelled) -> None:
         check_images(train.images)
         found = torch.unique(train.labels).tolist()
@@ -84,7 +86,7 @@ class TrainedClassifier:
             )
         self._shape = train.images.shape[1:]
         self._network = MLPClassifier(
-            (128, 32), alpha=1.0, learning_rate_init=3e-3, tol=1e-3, max_iter=1000, random_state=0
+            (128, self.WIDTH), alpha=1.0, learning_rate_init=3e-3, tol=1e-3, max_iter=1000, random_state=0
         )
         with threadpool_limits(1, user_api="blas"):  # threads would cost more than such small matrices gain
             self._network.fit(flat(train.images), train.labels.numpy())

@@ -140,25 +140,37 @@ class Truth(NamedTuple):
     """
 
     entropy: float
+    entropy_error: float  # 0 where the entropy is a closed form
     bound: float
+    bound_error: float
     gap: float
     gap_error: float
     avoidable: float  # the gap less the exact denoiser's, image by image with the same noise
     avoidable_error: float
-    exact_gap: float | None  # the exact denoiser's in closed form, where there is one
+    least: float  # the exact denoiser's gap
+    least_error: float
+    exact_gap: float | None  # the same in closed form, where there is one
 
     @classmethod
     def of(
-        cls, bound: Bound, best: Bound, entropy: float, log_density: Tensor, exact_gap: float | None = None
+        cls,
+        bound: Bound,
+        best: Bound,
+        entropy: float,
+        log_density: Tensor,
+        exact_gap: float | None = None,
+        *,
+        entropy_error: float = 0.0,
     ) -> Truth:
         """Compare a model's bound and the exact denoiser's with the entropy.
 
         Args:
             bound: the model's, of at least two images.
-            best: the exact denoiser's, of the same images with the same noise.
+            best: the exact denoiser's, of the same images with the same noise and the same variance of steps.
             entropy: of the law, in nats.
             log_density: of the images, in nats, (N,).
             exact_gap: the exact denoiser's bound less the entropy, in nats, where it is known.
+            entropy_error: standard error of the entropy, in nats, where it is an estimate.
         """
 
         def mean_error(nats: Tensor, terms: Tensor) -> tuple[float, float]:
@@ -166,10 +178,13 @@ class Truth(NamedTuple):
             error = hypot(float(nats.std()) / sqrt(len(nats)), sqrt(skipped))
             return bound.in_bits(float(nats.mean())), bound.in_bits(error)
 
+        surprise = -log_density.to(bound.nats)
         return cls(
             bound.in_bits(entropy),
-            bound.bits_per_dim,
-            *mean_error(bound.nats + log_density.to(bound.nats), bound.means[:, 0]),
+            bound.in_bits(entropy_error),
+            *mean_error(bound.nats, bound.means[:, 0]),
+            *mean_error(bound.nats - surprise, bound.means[:, 0]),
             *mean_error(bound.nats - best.nats, bound.means[:, 0] - best.means[:, 0]),
+            *mean_error(best.nats - surprise, best.means[:, 0]),
             None if exact_gap is None else bound.in_bits(exact_gap),
         )

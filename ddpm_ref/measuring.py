@@ -14,14 +14,15 @@ from torch import Tensor
 from ddpm_ref import exact
 from ddpm_ref.bound import Bound, bound_terms, collect
 from ddpm_ref.cli import Progress
+from ddpm_ref.coding import reconstruct
 from ddpm_ref.decoder import CDF
 from ddpm_ref.denoisers import DatasetDenoiser, Denoiser, GaussianDenoiser, MixtureDenoiser
 from ddpm_ref.features import Extractor, Inception, Pixels, TrainedClassifier
 from ddpm_ref.gap import Gap, Truth, gaps
-from ddpm_ref.laws import GaussianLaw, MixtureLaw
+from ddpm_ref.laws import Estimate, GaussianLaw, MixtureLaw
 from ddpm_ref.objective import Model
 from ddpm_ref.presets import Config
-from ddpm_ref.quality import Quality, judge, usual_extractor
+from ddpm_ref.quality import Quality, check_number, judge, usual_extractor
 from ddpm_ref.sample import Sampling, draw
 from ddpm_ref.sampler import State
 from ddpm_ref.subsequence import steps
@@ -30,6 +31,7 @@ from ddpm_ref.unet import UNet
 
 BATCH = 250  # images whose bound is computed together
 GAP_STEPS = 12
+SENT, STATES = 8, 10  # images, and how often each is looked at, in a picture of what a receiver has
 USUAL = 500  # samples, where the run's configuration has none
 EXTRACTORS = ("usual", "classifier", "pixels", "inception")
 
@@ -106,18 +108,37 @@ class Measuring:
         # Known now rather than when all the samples are drawn.
         name, describe = self._extractor
         width = describe(self._split.held_out.images[:2]).features.shape[1]
-        real = len(self._split.train.images)
-        if not width < self._n <= real:
-            raise ValueError(
-                f"n must be in {width + 1}..{real}: above the number of features ({name}), and no more than "
-                f"there are real images to compare with; got {self._n}"
-            )
+        check_number("n", self._n, name, width, self._split)
         self._variance = options.sampling.variance or config.variance
         self._clip = config.clip if options.sampling.clip is None else options.sampling.clip
 
     def bounds(self) -> dict[str, Bound]:
         """Compute the bound on training and on held-out images, at the same steps."""
         return {name: self._bound(self._model, name, images) for name, images in self._images.items()}
+
+    def reconstructions(self) -> tuple[list[Tensor], list[int | str]]:
+        """Send a few held-out images as far as some t, all with the same noise, and see what is made of them.
+
+        Returns:
+            The estimates for t from T down to 1 and at the end the images themselves; and the t.
+        """
+        x_0 = self._images["held out"][:SENT]
+        z = torch.randn(x_0.shape, generator=self._generator(), device=self.device)
+        times = steps(self.config.T, min(STATES, self.config.T), "linspace")[::-1]
+        found = [
+            reconstruct(
+                self._model,
+                self._schedule,
+                x_0,
+                t,
+                z,
+                prediction=self.config.prediction,
+                variance=self._variance,
+                clip=self._clip,
+            )
+            for t in times
+        ]
+        return [*found, x_0], [*times, "image"]
 
     def gaps(self) -> list[Gap]:
         """Compare the loss with the least that any model can have on the training images."""
@@ -141,17 +162,19 @@ class Measuring:
         if self._law is None:
             return None
         x_0 = self._images["held out"]
-        best = self._bound(self._ideal(), "exact denoiser", x_0)
+        best = self._bound(self._ideal_with_variance(), "exact denoiser", x_0)
         entropy = self._law.entropy()
+        known = entropy if isinstance(entropy, Estimate) else Estimate(entropy, 0.0)
         closed = None
         if isinstance(self._law, GaussianLaw) and self._variance != "learned" and not self._clip:
             closed = exact.bound(self._schedule, self._law, variance=self._variance).gap
         return Truth.of(
             bound,
             best,
-            entropy if isinstance(entropy, float) else entropy.value,
+            known.value,
             self._law.log_density(x_0),
             closed,
+            entropy_error=known.error,
         )
 
     def samples(self) -> tuple[Tensor, list[State]]:
@@ -171,6 +194,7 @@ class Measuring:
                 extractor=self._extractor,
                 seed=self.options.seed,
                 bounded=self._law is None,
+                clip=True,
             )
             bar.advance()
             return found
@@ -181,15 +205,14 @@ class Measuring:
         parts = []
         with self._watch(f"bound, {name}", len(batches) * len(self._subset.steps)) as bar:
             for x_0 in batches:
-                # An exact denoiser predicts the noise, whatever the network does, and no variance.
-                known = model is not self._model
+                # An exact denoiser predicts the noise, whatever the network does.
                 terms = bound_terms(
                     model,
                     self._schedule,
                     x_0,
                     generator=generator,
-                    prediction="eps" if known else self.config.prediction,
-                    variance="fixed_large" if known and self._variance == "learned" else self._variance,
+                    prediction=self.config.prediction if model is self._model else "eps",
+                    variance=self._variance,
                     clip=self._clip,
                     levels=levels,
                     cdf=self.options.cdf,
@@ -207,6 +230,17 @@ class Measuring:
         if isinstance(self._law, MixtureLaw):
             return MixtureDenoiser(self._schedule, self._law)
         return DatasetDenoiser(self._schedule, self._split.train.images.to(self.device))
+
+    def _ideal_with_variance(self) -> Model:
+        """The exact denoiser as a model; where the variance is learned, with the network's."""
+        ideal, network = self._ideal(), self._model
+        if self._variance != "learned":
+            return ideal
+
+        def model(x_t: Tensor, t: Tensor) -> Tensor:
+            return torch.cat([ideal(x_t, t), network(x_t, t).chunk(2, dim=1)[1]], 1)
+
+        return model
 
     def _choose_extractor(self) -> tuple[str, Extractor]:
         match self.options.features:

@@ -43,12 +43,12 @@ def grid(images: Tensor, columns: int, height: int | None = None) -> Image.Image
     return Image.fromarray(array[:, :, 0] if channels == 1 else array)
 
 
-def strip(states: Sequence[Tensor], times: Sequence[int]) -> Image.Image:
+def strip(states: Sequence[Tensor], times: Sequence[int | str]) -> Image.Image:
     """Show the reverse process: one row for each image, one column for each state, t above.
 
     Args:
         states: x_t of shape (N, C, H, W), one for each column.
-        times: their t.
+        times: their t, or what else to call them.
     """
     images = torch.stack(list(states), dim=1).flatten(0, 1)
     rows = grid(images, columns=len(times), height=56)
@@ -58,7 +58,8 @@ def strip(states: Sequence[Tensor], times: Sequence[int]) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     cell = (rows.width - GAP) / len(times)
     for column, t in enumerate(times):
-        draw.text((GAP + (column + 0.5) * cell, header / 2), f"t = {t}", fill="black", anchor="mm")
+        name = t if isinstance(t, str) else f"t = {t}"
+        draw.text((GAP + (column + 0.5) * cell, header / 2), name, fill="black", anchor="mm")
     return picture
 
 
@@ -77,8 +78,15 @@ def save(picture: Image.Image, path: Path) -> None:
     os.replace(part, path)
 
 
-def loss_curve(path: Path, losses: Sequence[float]) -> None:
-    """Plot the loss of every update and its running mean, on a logarithmic axis."""
+def loss_curve(path: Path, losses: Sequence[float], name: str, of_nothing: float | None = None) -> None:
+    """Plot the loss of every update and its running mean; on a logarithmic axis, if none is below zero.
+
+    Args:
+        path: of the picture, PNG.
+        losses: one for each update.
+        name: of the loss.
+        of_nothing: the loss of a network that always answers 0, where it is known.
+    """
     loss = np.asarray(losses)
     updates = np.arange(1, len(loss) + 1)
     window = max(10, len(loss) // 30)
@@ -91,16 +99,18 @@ def loss_curve(path: Path, losses: Sequence[float]) -> None:
     axes = figure.add_subplot()
     axes.plot(updates, loss, color="#9ecae1", linewidth=0.6, label="each update")
     axes.plot(updates, mean, color="#08519c", linewidth=1.6, label=f"mean of the last {window}")
-    axes.axhline(1, color="grey", linewidth=0.8, linestyle="--", label="a network that always answers 0")
-    axes.set(
-        xlabel="update",
-        ylabel="$L_{simple}$: mean squared error of ε (per pixel)",
-        yscale="log",
-        xlim=(0, len(loss) + 1),
-    )
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    if of_nothing is not None:
+        axes.axhline(
+            of_nothing, color="grey", linewidth=0.8, linestyle="--", label="a network that always answers 0"
+        )
+    axes.set(xlabel="update", ylabel=name, xlim=(0, len(loss) + 1))
+    if loss.min() > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:  # the bound of a density may be negative, and its first values are huge
+        axes.set_yscale("symlog")
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
     figure.savefig(path)

@@ -20,20 +20,24 @@ COLOURS = ("#08519c", "#d94801", "#238b45")
 
 
 def bound_over_t(path: Path, bounds: Mapping[str, Bound]) -> None:
-    """Plot every term of some bounds against t, in bits per dimension, both axes logarithmic.
+    """Plot the terms of some bounds against t, in bits per dimension, both axes logarithmic.
+
+    A density's `L_0` may be negative and is left out.
 
     Args:
         path: of the picture, PNG.
         bounds: by the name of their images.
     """
     figure, (axes,) = _figure(1)
+    first = any(bound.levels is None for bound in bounds.values())
     for colour, (name, bound) in zip(COLOURS, bounds.items(), strict=False):
-        terms = [bound.in_bits(nats) for nats in bound.means[:, 0].tolist()]
+        terms = [bound.in_bits(nats) for nats in bound.means[first:, 0].tolist()]
         label = f"{name}: {bound.bits_per_dim:.3f} bits/dim in all"
         marker = None if bound.subset.is_whole else "."
-        axes.plot(bound.subset.steps, terms, color=colour, lw=1.2, marker=marker, label=label)
+        axes.plot(bound.subset.steps[first:], terms, color=colour, lw=1.2, marker=marker, label=label)
     axes.set(xlabel="t", ylabel="$L_{t-1}$, bits per dimension", xscale="log", yscale="log")
-    axes.set_title("The bound, term by term; at t = 1 the decoder's", fontsize="medium")
+    last = "without $L_0$, a density's" if first else "at t = 1 the decoder's"
+    axes.set_title(f"The bound, term by term; {last}", fontsize="medium")
     axes.legend()
     _save(figure, path)
 

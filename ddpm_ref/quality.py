@@ -24,7 +24,15 @@ from ddpm_ref.metrics import (
     total_variation,
 )
 
-__all__ = ["Quality", "Score", "fitted_gaussian", "judge", "usual_extractor"]
+__all__ = [
+    "Quality",
+    "Score",
+    "check_number",
+    "fitted_gaussian",
+    "judge",
+    "usual_extractor",
+    "usual_width",
+]
 
 SMALL = 256  # values of an image up to which a classifier of raw pixels learns well, in seconds
 FEW = 512  # columns
@@ -70,6 +78,7 @@ class Quality:
         model: the samples.
         baseline: a Gaussian fitted to the training pixels.
         intervals: of the model's metrics by name, 95 %, by bootstrap.
+        outside: share of the samples' values that lay outside [-1, 1] and were moved to the nearest end.
     """
 
     features: str
@@ -83,6 +92,7 @@ class Quality:
     model: Score
     baseline: Score
     intervals: dict[str, tuple[float, float]]
+    outside: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain numbers, for JSON."""
@@ -91,10 +101,47 @@ class Quality:
 
 def usual_extractor(split: Split) -> tuple[str, Extractor]:
     """Choose what to compare images by: a classifier, for small images with labels; else pooled pixels."""
-    few = split.train.images[0].numel() <= SMALL
-    if few and len(torch.unique(split.train.labels)) >= 2:
+    if _classes(split):
         return "classifier", TrainedClassifier(split.train)
     return "pixels", Pixels()
+
+
+def usual_width(split: Split) -> tuple[str, int]:
+    """Name what images are usually compared by, and give its number of features, without training anything."""
+    if _classes(split):
+        return "classifier", TrainedClassifier.WIDTH
+    return "pixels", Pixels()(split.train.images[:1]).features.shape[1]
+
+
+def _classes(split: Split) -> bool:
+    return split.train.images[0].numel() <= SMALL and len(torch.unique(split.train.labels)) >= 2
+
+
+def check_number(name: str, n: int, features: str, width: int, split: Split) -> None:
+    """Refuse a number of samples that cannot be judged.
+
+    Args:
+        name: of the number, for the error.
+        n: the samples.
+        features: what they are to be compared by.
+        width: how many features that has.
+        split: the images that they are to be compared with.
+
+    Raises:
+        ValueError: if n is not above the number of features or exceeds the training images, or the held-out
+            images are too few for these features.
+    """
+    real, held_out = (len(part.images) for part in split)
+    if held_out <= width:
+        raise ValueError(
+            f"held-out images must be at least {width + 1} to judge samples by {width} features ({features}); "
+            f"got {held_out}: take more images"
+        )
+    if not width < n <= real:
+        raise ValueError(
+            f"{name} must be in {width + 1}..{real}: above the number of features ({features}), and no more "
+            f"than there are real images to compare with; got {n}"
+        )
 
 
 def fitted_gaussian(images: Tensor, n: int, rng: np.random.Generator, bounded: bool = True) -> Tensor:
@@ -114,6 +161,7 @@ def judge(
     resamples: int = 200,
     seed: int = 0,
     bounded: bool = True,
+    clip: bool = False,
 ) -> Quality:
     """Compare samples with the held-out images, beside a floor and a baseline of the same size.
 
@@ -126,6 +174,8 @@ def judge(
         resamples: of the bootstrap, at least 2.
         seed: of these draws.
         bounded: whether images must lie in [-1, 1], as all but those of continuous laws do.
+        clip: if so, whether values of the samples outside are moved to the nearest end, as a picture of them
+            has it, rather than refused; a sampler that does not clip leaves some.
 
     Raises:
         ValueError: if the samples have the wrong shape or number, or hold NaN or values outside [-1, 1].
@@ -138,6 +188,10 @@ def judge(
         raise ValueError(f"samples must be 2..{len(train.images)} images; got {n}")
     if draws < 1:
         raise ValueError(f"draws must be at least 1; got {draws}")
+    outside = 0.0
+    if bounded and clip:
+        outside = float((samples.abs() > 1).double().mean())
+        samples = samples.clamp(-1, 1)
     if bounded:
         check_images(samples)
     name, describe = extractor or usual_extractor(split)
@@ -198,4 +252,5 @@ def judge(
         model=replace(model, **deviations),
         baseline=baseline,
         intervals={metric: (estimate.low, estimate.high) for metric, estimate in estimates.items()},
+        outside=outside,
     )

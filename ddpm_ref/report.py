@@ -22,18 +22,20 @@ def bound_table(bounds: Mapping[str, Bound]) -> str:
         ("L_1 … L_{T-1}", "the reverse steps", "L_1_to_L_T_minus_1"),
         ("L_0", "the decoder, to whole values", "L_0"),
     ]
+    question = "How many bits does a pixel cost? At most this, in bits per dimension:"
     if first.levels is None:
         rows[2] = ("L_0", "the last step, as a density", "L_0")
+        question = "What is minus an image's log-density? At most this, in bits per dimension:"
     totals = [
         f"{values['bits_per_dim']:.3f} ± {_error(bound):.3f}"
         for values, bound in zip(every, bounds.values(), strict=True)
     ]
     lines = [
-        "How many bits does a pixel cost? At most this, in bits per dimension:",
+        question,
         "",
         f"  {'':44}" + "".join(f"{name:>16}" for name in bounds),
         *(
-            f"  {symbol:<15}{meaning:<29}" + "".join(f"{values[key]:>16.4f}" for values in every)
+            f"  {symbol:<15}{meaning:<29}" + "".join(f"{_number(values[key]):>16}" for values in every)
             for symbol, meaning, key in rows
         ),
         f"  {'the bound':44}" + "".join(f"{total:>16}" for total in totals),
@@ -44,8 +46,14 @@ def bound_table(bounds: Mapping[str, Bound]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def coding_table(rows: Sequence[CodingRow], unit: str) -> str:
-    """Show a few rows of a rate–distortion curve, as the paper's table does."""
+def coding_table(rows: Sequence[CodingRow], unit: str, L_0: float | None) -> str:
+    """Show a few rows of a rate–distortion curve, as the paper's table does.
+
+    Args:
+        rows: of the curve.
+        unit: of the distortion.
+        L_0: what it costs to send the rest, in bits per dimension; None for data without a grid.
+    """
     few = [rows[round((k + 1) * len(rows) / min(ROWS, len(rows))) - 1] for k in range(min(ROWS, len(rows)))]
     lines = [
         "What does a receiver have who stops listening? Held-out images:",
@@ -53,11 +61,19 @@ def coding_table(rows: Sequence[CodingRow], unit: str) -> str:
         f"  reverse steps   rate, bits/dim   distortion (RMSE, {unit})",
         *(f"  {row.reverse_steps:>13}{row.rate:>17.5f}{row.rmse:>13.3f}" for row in few),
     ]
+    if L_0 is not None:
+        lines += ["", f"  {L_0:.5f} bits/dim more, L_0, bring the distortion to 0."]
     return "\n".join(lines)
 
 
-def gap_table(gaps: Sequence[Gap], held_out: Bound) -> str:
-    """Set the loss at some t beside the least that is possible."""
+def gap_table(gaps: Sequence[Gap], held_out: Bound, *, finite: bool) -> str:
+    """Set the loss at some t beside the least that is possible.
+
+    Args:
+        gaps: on the training images.
+        held_out: on others.
+        finite: whether the exact denoiser is that of a finite set, rather than of a law.
+    """
     unseen = dict(zip(held_out.subset.steps, held_out.means[:, 2].tolist(), strict=True))
     lines = [
         "How far from the best? The mean squared error of the noise, by t:",
@@ -69,21 +85,26 @@ def gap_table(gaps: Sequence[Gap], held_out: Bound) -> str:
             for gap in gaps
         ),
         "",
-        "  Least: of any model, on the training images, by the exact denoiser. That of a",
-        "  finite set has memorised it, so a model that generalises stays above it.",
     ]
+    if finite:
+        lines += [
+            "  Least: of any model on the training images, by the exact denoiser of their",
+            "  set. That has memorised them, so a model that generalises stays above it.",
+        ]
+    else:
+        lines += ["  Least: of any model on the training images, by their law's exact denoiser."]
+    lines += ["  ± is the standard error."]
     return "\n".join(lines)
 
 
 def truth_table(truth: Truth) -> str:
     """Set the bound beside the entropy of a known law."""
-    least = truth.gap - truth.avoidable
     rows = [
-        ("entropy of the data", truth.entropy, None),
-        ("the bound", truth.bound, None),
-        ("their gap", truth.gap, truth.gap_error),
-        ("of that, what this model could avoid", truth.avoidable, truth.avoidable_error),
-        ("and what the steps and their variance cost", least, None),
+        ("entropy of the data", truth.entropy, truth.entropy_error if truth.entropy_error >= 5e-5 else None),
+        ("the bound", truth.bound, truth.bound_error),
+        ("their gap, image by image", truth.gap, truth.gap_error),
+        ("of that, what better predictions could avoid", truth.avoidable, truth.avoidable_error),
+        ("and what the steps and their variance cost", truth.least, truth.least_error),
     ]
     if truth.exact_gap is not None:
         rows.append(("  which in closed form is", truth.exact_gap, None))
@@ -96,7 +117,8 @@ def truth_table(truth: Truth) -> str:
             for name, value, error in rows
         ),
         "",
-        "  ± is the standard error.",
+        "  ± is the standard error. Image by image: the bound of each against its own",
+        "  log-density, whose spread is so left out; in the mean it is bound − entropy.",
     ]
     return "\n".join(lines)
 
@@ -111,6 +133,11 @@ def score_words(quality: Quality) -> str:
         f"Inception score, where more is better: {model:.2f} ({low:.2f} to {high:.2f} by bootstrap);\n"
         f"of real images {floor:.2f}, of a fitted Gaussian {baseline:.2f}."
     )
+
+
+def _number(value: float) -> str:
+    """Print four decimals, or a power of ten where these would show nothing."""
+    return f"{value:.1e}" if 0 < abs(value) < 5e-4 else f"{value:.4f}"
 
 
 def _error(bound: Bound) -> float:
@@ -149,6 +176,11 @@ def words(quality: Quality) -> str:
         f"  Less is better. Sets are equally large; ± is the deviation over {q.draws} draws.",
         f"  The model's distance by bootstrap, 95 %: {low:.2f} to {high:.2f}.",
     ]
+    if q.outside:
+        table += [
+            f"  {q.outside:.2%} of the samples' values lay outside [−1, 1], the range of images,",
+            "  and count as its nearest end.",
+        ]
     if q.model.per_class is not None and len(q.model.per_class) <= 10:
         counts = [round(share * q.n) for share in q.model.per_class]
         table += [
@@ -162,8 +194,11 @@ def words(quality: Quality) -> str:
 def verdict(quality: Quality) -> str:
     """Say in a sentence where the model lies between the floor and the baseline."""
     floor, model, baseline = (s.frechet for s in (quality.floor, quality.model, quality.baseline))
-    if baseline <= floor:
-        return f"With {quality.n} images the floor cannot be told from the baseline: draw more."
+    if baseline <= floor + quality.floor.frechet_sd:
+        return (
+            f"With {quality.n} images a fitted Gaussian is as close to real images as real ones are;\n"
+            f"the model's distance is {model / floor:.3g} times theirs."
+        )
     place = (model - floor) / (baseline - floor)
     if place >= 1:
         meaning = "no better than a Gaussian; train longer"

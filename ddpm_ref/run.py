@@ -125,7 +125,7 @@ class Keeper:
         write_weights(out / "model.safetensors", self.trainer.model, step)
         write_weights(out / "ema.safetensors", self.trainer.ema, step)
         if losses := self._log.losses():
-            pictures.loss_curve(out / "loss.png", losses)
+            pictures.loss_curve(out / "loss.png", losses, *loss_name(self.run.config))
 
     def recent_loss(self) -> float:
         """Average the loss of the last updates, of the first process's log."""
@@ -151,6 +151,18 @@ class Keeper:
         )
 
 
+def loss_name(config: Config) -> tuple[str, float | None]:
+    """Name what training minimises, and give the loss of a network that always answers 0, if it is known."""
+    predicted = {"eps": "ε", "x0": "$x_0$", "mu": r"$\tilde\mu$", "v": "$v$"}[config.prediction]
+    simple = f"$L_{{simple}}$: mean squared error of {predicted} (per pixel)"
+    match config.loss:
+        case "vlb":
+            return "the bound without $L_T$, bits per dimension", None
+        case "hybrid":
+            return f"{simple}\nand 0.001 times the bound", None
+    return simple, 1.0 if config.prediction == "eps" else None
+
+
 def default_folder(config: Config) -> Path:
     """Choose `runs/PRESET-SEED`, with -2, -3 … appended where that holds a run already."""
     first = Path("runs") / f"{config.preset}-{config.seed}"
@@ -172,8 +184,9 @@ def files(run: Run) -> str:
             "  ema.safetensors      averaged weights, the ones to sample from",
             "  model.safetensors    weights after the last update",
             "  checkpoints/         whole states, for --resume",
-            *(["  report.json          the numbers above"] if scored else []),
+            f"  report.json          {'scores, ' if scored else ''}loss and times",
             "  config.json, environment.json: what was run, and where",
             f"More samples, and an animation: python -m ddpm_ref.sample --run {out}",
+            f"Its bound, and all other measures: python -m ddpm_ref.evaluate --run {out}",
         ]
     )

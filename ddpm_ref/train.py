@@ -29,7 +29,7 @@ from ddpm_ref.data import SOURCES, check_images
 from ddpm_ref.distributed import Sharded
 from ddpm_ref.presets import LAWS, PRESETS, BetaSchedule, Loss, resolve
 from ddpm_ref.process import Prediction, Variance
-from ddpm_ref.quality import judge
+from ddpm_ref.quality import check_number, judge, usual_width
 from ddpm_ref.report import words
 from ddpm_ref.run import Keeper, Run, default_folder, files
 from ddpm_ref.sample import draw
@@ -79,7 +79,9 @@ def train(run: Run) -> int:
 
         stage, sampled = "scoring", time.monotonic()
         # Samples of a known law lie outside [-1, 1] too; `evaluate` holds those to the law itself.
-        quality = judge(samples, run.split) if samples is not None and config.levels is not None else None
+        quality = None
+        if samples is not None and config.levels is not None:
+            quality = judge(samples, run.split, clip=True)
         seconds = {
             "training": keeper.trainer.seconds,
             "sampling": sampled - began,
@@ -225,6 +227,8 @@ def plan(arguments: Sequence[str] | None) -> tuple[Run, bool]:
     if config.law() is None:
         for part in split:
             check_images(part.images)
+        if config.samples:  # known now rather than when the run is over
+            check_number("samples", config.samples, *usual_width(split), split)
     command = [parser.prog, *(sys.argv[1:] if arguments is None else arguments)]
     device = distributed.local_device(device)
     return Run(config, split, out, device, command, start, resume is not None, tensorboard), show

@@ -100,7 +100,11 @@ root
 
 # %% [markdown]
 # So a forward step is a step of the Euler-Maruyama scheme for
-# $$dx = -\tfrac{1}{2} \beta(\tau)\, x\, d\tau + \sqrt{\beta(\tau)}\, dw,$$
+#
+# $$
+# dx = -\tfrac{1}{2} \beta(\tau)\, x\, d\tau + \sqrt{\beta(\tau)}\, dw,
+# $$
+#
 # with the noise exact and the drift up to that remainder.
 
 # %%

@@ -23,7 +23,7 @@ from torch import Tensor
 from ddpm_ref import objective
 from ddpm_ref.bound import Bound, Term, bound, bound_terms, collect, prior_term
 from ddpm_ref.coding import rate_distortion, reconstruct
-from ddpm_ref.decoder import decoder_log_likelihood, from_levels
+from ddpm_ref.decoder import bits_per_dim, decoder_log_likelihood, from_levels
 from ddpm_ref.gaussian import Gaussian
 from ddpm_ref.process import Prediction, Variance, p_mean_variance, q_sample, target
 from ddpm_ref.schedule import Schedule, linear
@@ -146,6 +146,12 @@ def test_the_prior_term_keeps_its_digits_where_alpha_bar_is_tiny(
         truth = evaluate(CLAIMS["bound.prior-term"].value, values)
     info = torch.finfo(dtype)
     assert abs(exact(prior_term(schedule, image))[0] - truth) <= 8 * info.eps * truth + info.tiny
+
+
+def test_the_papers_prior_term_is_1e_5_bits() -> None:
+    """As section 4 says, here for pixel values that are all equally common."""
+    x_0 = from_levels(torch.arange(256.0, dtype=torch.float64)).reshape(1, -1)
+    assert float(bits_per_dim(prior_term(linear(), x_0), 256)) == pytest.approx(1e-5, rel=0.05)
 
 
 # -- the terms are those of the losses -----------------------------------------------------------------------

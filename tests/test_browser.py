@@ -46,7 +46,12 @@ FORMULAS = """
 })()
 """
 
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# How far a reader could scroll to the right, once the theme has moved what it moves in a window of this size.
+OVERFLOW = """
+new Promise((done) => requestAnimationFrame(() => done(document.getAnimations())))
+  .then((moving) => Promise.allSettled(moving.map((one) => one.finished)))
+  .then(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +126,7 @@ def test_search_finds_a_claim_by_its_id_its_title_and_its_symbols(
           for (let wait = 0; wait < 150; wait++) {
             await new Promise((done) => setTimeout(done, 200));
             const links = [...document.querySelectorAll(".md-search-result__link")];
-            if (links.length) return links.map((link) => decodeURIComponent(new URL(link.href).hash.slice(1)));
+            if (links.length) return links.map((link) => decodeURIComponent(link.hash.slice(1)));
           }
           return [];
         })()

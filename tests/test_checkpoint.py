@@ -51,7 +51,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Config, "data", lambda self: small_split())
         patch.setattr(run, "environment", lambda device, command: {})
-        patch.setattr(pictures, "loss_curve", lambda path, losses: path.touch())
+        patch.setattr(pictures, "loss_curve", lambda path, *_: path.touch())
         yield
 
 

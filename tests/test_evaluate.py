@@ -26,7 +26,7 @@ from ddpm_ref.trainer import Trainer
 from ddpm_ref.unet import UNet
 
 SMALL = ("--images", "12", "--n", "40")
-PICTURES = {"bound.png", "rate-distortion.png", "loss-over-t.png", "samples.png", "reverse.png"}
+PICTURES = {"bound.png", "coding.png", "rate-distortion.png", "loss-over-t.png", "samples.png", "reverse.png"}
 
 
 def untrained(folder: Path, config: Config) -> Path:
@@ -131,6 +131,30 @@ def test_the_seed_decides_the_numbers(run: Path) -> None:
     assert all(one != other for one, other in zip(first, numbers(2), strict=True))
 
 
+@pytest.mark.parametrize("variance", ["fixed_large", "learned"])
+def test_a_receiver_has_less_of_an_image_the_earlier_he_stops(variance: str, tmp_path: Path) -> None:
+    loss = "hybrid" if variance == "learned" else "simple"
+    every = measuring(untrained(tmp_path / "run", resolve("smoke", T=12, variance=variance, loss=loss)))
+    estimates, names = every.reconstructions()
+    assert names == [12, 11, 10, 8, 7, 6, 5, 3, 2, 1, "image"]
+    *found, image = estimates
+    errors = [float((image - x0_hat).square().mean()) for x0_hat in found]
+    assert errors[0] > 2 * errors[-1] > 0
+
+
+def test_samples_that_were_not_clipped_are_judged(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main(["--run", str(run), "--no-clip", *SMALL]) == 0
+    outside = read(run / "evaluation-0" / "evaluation.json")["quality"]["outside"]
+    assert 0 < outside < 1
+    assert f"{outside:.2%} of the samples' values lay outside" in capsys.readouterr().out
+
+
+def test_a_number_that_four_decimals_would_hide_is_printed(run: Path) -> None:
+    found = measuring(run, steps=3).bounds()["train"]
+    papers = replace(found, L_T=torch.full((6,), 1e-5 / found.in_bits(1.0)))
+    assert "1.0e-05" in bound_table({"train": papers})
+
+
 def test_a_subset_of_the_steps_is_visited(run: Path) -> None:
     every = measuring(run, steps=5)
     found = every.bounds()["held out"]
@@ -179,11 +203,31 @@ def test_data_of_a_known_law_are_compared_with_their_entropy(
     samples, _ = every.samples()
     assert samples.abs().max() > 1
     quality = every.quality(samples)
-    tables = [truth_table(truth), bound_table(bounds), gap_table(every.gaps(), bounds["held out"])]
+    assert truth.least == pytest.approx(truth.gap - truth.avoidable)
+    tables = [
+        truth_table(truth),
+        bound_table(bounds),
+        gap_table(every.gaps(), bounds["held out"], finite=False),
+    ]
     for table in [*tables, words(quality)]:
         assert max(map(len, table.splitlines())) <= 80
     assert f"{truth.gap:.4f} ± {truth.gap_error:.4f}" in tables[0]
     assert score_words(quality) == ""
+
+
+def test_what_better_predictions_could_avoid_is_at_the_networks_own_variance(tmp_path: Path) -> None:
+    """A network that predicts as the exact denoiser does has nothing to avoid, whatever its variance."""
+    config = resolve("gaussian", T=10, beta=(0.01, 0.9), variance="learned", loss="hybrid")
+    config = replace(config, unet=replace(CONFIG.unet, learned_variance=True))
+    every = measuring(untrained(tmp_path / "run", config))
+    truth = every.truth(every.bounds()["held out"])
+    assert truth is not None
+    assert truth.avoidable > 0
+    every._model = every._ideal_with_variance()  # type: ignore[assignment]
+    own = every.truth(every.bounds()["held out"])
+    assert own is not None
+    assert own.avoidable == own.avoidable_error == 0
+    assert own.gap == own.least == pytest.approx(truth.least)
 
 
 @pytest.mark.slow

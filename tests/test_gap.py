@@ -98,7 +98,8 @@ def test_the_gap_of_the_exact_denoiser_is_the_closed_form() -> None:
     for schedule in (linear(20, 5e-3, 0.9), linear(80, 1.25e-3, 0.25)):
         truth = compared(schedule)
         assert truth.avoidable == truth.avoidable_error == 0
-        assert truth.exact_gap == pytest.approx(truth.gap, abs=4 * truth.gap_error)
+        assert truth.exact_gap == pytest.approx(truth.least, abs=4 * truth.least_error)
+        assert (truth.least, truth.least_error) == (truth.gap, truth.gap_error)
         assert 4 * truth.gap_error < 0.1 < truth.gap
 
 

@@ -204,6 +204,16 @@ def test_a_loss_is_thinned_to_means_of_all_its_updates(monkeypatch: pytest.Monke
     assert write.thinned([3.0]) == {"update": [1.0], "loss": [3.0]}
 
 
+def test_what_is_kept_of_a_run_names_no_folder_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = script("runs/write.py", monkeypatch)
+    said: dict[str, Any] = {"commit": None, "versions": {}, "device": "cpu", "cpus": 2, "threads": 2}
+    assert write.public({**said, "command": ["--out", "/data/me/runs"], "platform": "my kernel"}) == said
+    kept = [
+        path for path in DOCS.glob("runs/*/*.json") if re.search(r'"/[a-z]', path.read_text(encoding="utf-8"))
+    ]
+    assert kept == []
+
+
 @pytest.mark.usefixtures("only_parsing")
 @pytest.mark.parametrize("path", sorted(DOCS.glob("runs/*/config.json")), ids=lambda path: path.parent.name)
 def test_the_command_that_repeats_a_run_gives_its_configuration(

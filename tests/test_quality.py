@@ -1,6 +1,7 @@
 """Extractors describe images, and the comparison ranks what it must rank."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ddpm_ref.data import Labelled, Split, digits
 from ddpm_ref.features import Described, Inception, Pixels, TrainedClassifier
-from ddpm_ref.quality import fitted_gaussian, judge, usual_extractor
+from ddpm_ref.quality import check_number, fitted_gaussian, judge, usual_extractor, usual_width
 from ddpm_ref.report import verdict, words
 
 
@@ -210,6 +211,35 @@ def test_small_labelled_images_get_a_classifier_others_their_pixels(split: Split
     assert usual_extractor(Split(Labelled(split.train.images, blank), split.held_out))[0] == "pixels"
     large = Labelled(torch.zeros(20, 3, 32, 32), torch.arange(20) % 2)
     assert usual_extractor(Split(large, large))[0] == "pixels"
+    for images in (split, Split(Labelled(split.train.images, blank), split.held_out), Split(large, large)):
+        name, describe = usual_extractor(images)
+        assert usual_width(images) == (name, describe(images.train.images[:2]).features.shape[1])
+
+
+def test_sets_too_small_for_the_features_are_refused_before_any_sample_is_drawn(split: Split) -> None:
+    check_number("n", 33, "classifier", 32, split)
+    few = Split(split.train, Labelled(split.held_out.images[:32], split.held_out.labels[:32]))
+    with pytest.raises(ValueError, match=r"held-out images must be at least 33 .* got 32: take more"):
+        check_number("n", 33, "classifier", 32, few)
+
+
+def test_samples_that_leave_the_range_are_judged_as_a_picture_of_them_and_that_is_said(split: Split) -> None:
+    inside = split.train.images[:100]
+    samples = torch.where(inside == 1, 1.5, inside)
+    few: dict[str, Any] = {"extractor": ("pixels", Pixels()), "draws": 2, "resamples": 5}
+    whole, moved = judge(inside, split, clip=True, **few), judge(samples, split, clip=True, **few)
+    assert moved.model == whole.model
+    assert (whole.outside, moved.outside) == (0, float((inside == 1).double().mean()))
+    assert f"{moved.outside:.2%} of the samples' values lay outside [−1, 1]" in words(moved)
+    assert "outside" not in words(whole)
+    with pytest.raises(ValueError, match="got NaN"):
+        judge(samples * float("nan"), split, clip=True, **few)
+
+
+def test_where_a_gaussian_is_as_good_as_real_images_the_model_is_still_judged(split: Split) -> None:
+    real = judge(split.train.images[:100], split, extractor=("pixels", Pixels()), draws=2, resamples=5)
+    as_good = replace(real, baseline=real.floor, model=replace(real.floor, frechet=40 * real.floor.frechet))
+    assert "the model's distance is 40 times theirs" in verdict(as_good)
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_the_site_needs_no_network_and_no_server(site: Path) -> None:
             source = "".join(groups)
             count += 1
             assert "//" not in source, f"{page.name} loads {source}"
-            assert (page.parent / source.partition("?")[0]).is_file(), f"{page.name} lacks {source}"
+            assert (page.parent / re.split("[?#]", source)[0]).is_file(), f"{page.name} lacks {source}"
     assert count > 0
     for style in site.rglob("*.css"):
         assert not re.search(r"url\(\W?(?:https?:)?//", style.read_text(encoding="utf-8")), style.name

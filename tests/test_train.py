@@ -18,10 +18,10 @@ from torch import Tensor
 from ddpm_ref import objective, presets, train, trainer
 from ddpm_ref.checkpoint import read_run, read_weights
 from ddpm_ref.data import Labelled, Split, digits
-from ddpm_ref.pictures import grid
+from ddpm_ref.pictures import grid, loss_curve
 from ddpm_ref.presets import Config, Loss, resolve
 from ddpm_ref.process import Prediction, Variance
-from ddpm_ref.run import default_folder
+from ddpm_ref.run import default_folder, loss_name
 from ddpm_ref.sample import draw
 from ddpm_ref.trainer import Trainer, Update, as_model
 from ddpm_ref.unet import UNet, UNetConfig
@@ -101,6 +101,26 @@ def test_the_pictures_can_be_opened(run: Path) -> None:
         with Image.open(run / name) as picture:
             assert min(picture.size) > 400
             assert len(picture.convert("L").getcolors(256) or []) > 10
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "mu", "v"])
+@pytest.mark.parametrize(
+    ("loss", "variance", "says"),
+    [
+        ("simple", "fixed_large", "simple"),
+        ("vlb", "fixed_small", "the bound"),
+        ("hybrid", "learned", "0.001"),
+    ],
+)
+def test_the_loss_curve_says_which_loss_it_is(
+    prediction: str, loss: str, variance: str, says: str, tmp_path: Path
+) -> None:
+    config = resolve("smoke", prediction=prediction, loss=loss, variance=variance)
+    name, of_nothing = loss_name(config)
+    assert says in name
+    assert of_nothing == (1 if prediction == "eps" and loss == "simple" else None)
+    for losses in ([3.0, 1.0], [3e4, -2.0]):  # the bound of a density may be negative
+        loss_curve(tmp_path / "loss.png", losses, name, of_nothing)
 
 
 def test_the_samples_are_drawn_from_the_averaged_weights_without_dropout(run: Path) -> None:
@@ -436,6 +456,8 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(
         (["--lr", "nan"], "argument --lr: must be a positive finite number; got nan"),
         (["--seed", "-1"], "argument --seed: must be an integer in 0..4294967295; got -1"),
         (["--device", "tpu"], "device must be one of auto, cpu, cuda, mps; got tpu"),
+        (["--samples", "32"], "samples must be in 33..1297: above the number of features (classifier)"),
+        (["--samples", "1298"], "samples must be in 33..1297"),
         (["--stpes", "5"], "unrecognized arguments: --stpes 5"),
         (["--out"], "argument --out: expected one argument"),
     ],

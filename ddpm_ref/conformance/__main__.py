@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     name, version = getattr(kind, "name", kind.__name__), getattr(kind, "version", "")
     print(table(f"{name} {version}".strip(), results))
-    document = to_json(name, version, results, **({"note": options.note} if options.note else {}))
+    note = options.note or getattr(kind, "note", "")
+    document = to_json(name, version, results, **({"note": note} if note else {}))
     for file, made in ((options.json, document), (options.summary, summary(document))):
         if file:
             file.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ Values = Mapping[str, Any]
 Extra = Callable[[Case, Values], Values]
 """Values of further symbols, from those that are known."""
 
-_LEAST = {"float64": 2.0**-1074, "float32": 2.0**-149, "float16": 2.0**-24, "bfloat16": 2.0**-133}
+LEAST = {"float64": 2.0**-1074, "float32": 2.0**-149, "float16": 2.0**-24, "bfloat16": 2.0**-133}
 _MOST = {"float64": 1e307, "float32": 8e37, "float16": 16_000.0, "bfloat16": 8e37}
 
 
@@ -119,7 +119,7 @@ class Check:
             size = size + self.terms(case, values)
         ulps = self.ulps if ulps is None else ulps
         size = np.asarray(size, dtype=np.float64)
-        return self._shaped(case, ulps * EPS[case.dtype] * size + 2 * _LEAST[case.dtype]).astype(np.float64)
+        return self._shaped(case, ulps * EPS[case.dtype] * size + 2 * LEAST[case.dtype]).astype(np.float64)
 
     @property
     def ulps(self) -> int:

@@ -17,7 +17,7 @@ from ddpm_ref.conformance.formulas import exact, mp
 from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered
 from ddpm_ref.conformance.steps import EPS
 
-__all__ = ["Outcome", "Result", "guarded", "measure"]
+__all__ = ["Outcome", "Result", "guarded", "measure", "read"]
 
 Outcome = Literal["passed", "inexact", "failed", "broken", "not offered"]
 """Inexact: the right formula, with more rounding than it needs. Broken: no number came back."""
@@ -100,7 +100,7 @@ def measure(check: Check, adapter: Adapter, case: Case) -> Result:
         return result("broken", diagnosis=f"changed its argument {', '.join(changed)}")
     truth = check.evaluate(case)
     shape = (len(case.t),) if check.number else (len(case.t), *case.shape)
-    if isinstance(problem := _read(answer, shape), str):
+    if isinstance(problem := read(answer, shape), str):
         return result("broken", diagnosis=problem)
     found = problem.reshape(np.shape(truth))
     fit = check.fits(case, truth)
@@ -134,7 +134,7 @@ def measure(check: Check, adapter: Adapter, case: Case) -> Result:
     return result("inexact" if mere else "failed", diagnosis=why.text, **fields)
 
 
-def _read(answer: object, shape: tuple[int, ...]) -> Array | str:
+def read(answer: object, shape: tuple[int, ...]) -> Array | str:
     """Return the answer as float64, or say what is wrong with it."""
     if answer is None:
         return "returned None"

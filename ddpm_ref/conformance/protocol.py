@@ -13,6 +13,7 @@ as the exact numbers they are. Do not change your arguments.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -46,6 +47,7 @@ class Adapter:
     Attributes:
         name: of the implementation, for the report.
         version: of the implementation.
+        note: a sentence to keep beside the results, if there is something to say of how they were got.
         dtypes: what images and tables may be asked for in.
         devices: where.
         variances: the implementation's own name of each variance, and what it means.
@@ -55,6 +57,7 @@ class Adapter:
 
     name: str = "unnamed"
     version: str = ""
+    note: str = ""
     dtypes: tuple[str, ...] = ("float64", "float32")
     devices: tuple[str, ...] = ("cpu",)
     variances: ClassVar[Mapping[str, VarianceKind]] = {}
@@ -174,6 +177,10 @@ class Adapter:
         """The DDIM step from t to the next of the N steps, or to 0; not clipped."""
         raise NotOffered
 
+    def ddim_step_to(self, x_t: Array, t: int, s: int, eps: Array, noise: Array, eta: float) -> Array:
+        """The DDIM step from t to any earlier s, 0 among them; for code that takes any steps it is given."""
+        raise NotOffered("it takes its own spacings only, and none of them has these steps")
+
     # -- numbers for each example, shape (B,), in nats -------------------------------------------------------
 
     def kl(self, mean_1: Array, log_variance_1: Array, mean_2: Array, log_variance_2: Array) -> Array:
@@ -211,10 +218,11 @@ def load(name: str) -> type[Adapter]:
         )
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise ValueError(f"adapter {name} cannot be imported: {error}") from error
-    except AttributeError as error:
-        raise ValueError(f"adapter {name}: {module} has no {attribute}") from error
+    except Exception as error:  # whatever the implementation raises when it is imported
+        if isinstance(error, AttributeError) and error.obj is sys.modules.get(module):
+            raise ValueError(f"adapter {name}: {module} has no {attribute}") from error
+        words = f"adapter {name} cannot be imported: {type(error).__name__}: {error}"
+        raise ValueError(words) from error
     if not isinstance(found, type):
         raise ValueError(f"adapter {name} must be a class; got {type(found).__name__}")
     return found

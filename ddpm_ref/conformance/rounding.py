@@ -33,11 +33,17 @@ def rounding_bound(
     Returns:
         The bound, float64, shaped like the value.
     """
+    return _evaluated(formula, values, spreads, eps)[1]
+
+
+def _evaluated(
+    formula: Formula, values: Mapping[str, Any], spreads: Mapping[str, Any], eps: float
+) -> Bounded:
     known = {
         name: (np.asarray(values[name], dtype=np.float64), spreads.get(name, 0.0)) for name in formula.symbols
     }
     with np.errstate(all="ignore"):
-        return _bounded(formula.tree.body, known, eps)[1]
+        return _bounded(formula.tree.body, known, eps)
 
 
 def deviation_bound(variance: Any, variance_bound: Any, eps: float) -> Any:
@@ -55,8 +61,8 @@ def through_the_image(values: Mapping[str, Any], spreads: Mapping[str, Any], eps
         claims["parameterization.x0-from-eps"].parts["value"],
         claims["posterior.mean"].parts["value"],
     )
-    moved = rounding_bound(image, values, spreads, eps)
-    return rounding_bound(mean, {**values, "x_0": image(values)}, {**spreads, "x_0": moved}, eps)
+    predicted, moved = _evaluated(image, values, spreads, eps)
+    return rounding_bound(mean, {**values, "x_0": predicted}, {**spreads, "x_0": moved}, eps)
 
 
 def _bounded(node: ast.expr, known: Mapping[str, Bounded], eps: float) -> Bounded:

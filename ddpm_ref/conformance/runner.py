@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ddpm_ref.conformance.cases import SCHEDULES
+from ddpm_ref.conformance.cases import SCHEDULES, Case
+from ddpm_ref.conformance.check import Check
 from ddpm_ref.conformance.checks import checks
+from ddpm_ref.conformance.laws import law_checks
 from ddpm_ref.conformance.measure import Result, guarded, measure
 from ddpm_ref.conformance.protocol import Adapter, Array, load
-from ddpm_ref.conformance.stepping import Stepping, stepping_checks
+from ddpm_ref.conformance.rows import row_checks
+from ddpm_ref.conformance.stepping import Stepping, step_checks, stepping_checks
 
 __all__ = ["TIMEOUT", "Task", "Worker", "plan", "run"]
 
@@ -47,26 +50,43 @@ def plan(adapter: type[Adapter], only: str = "") -> list[Task]:
         adapter: the class.
         only: checks whose name holds this text.
     """
-    found: list[Task] = []
     every: Any = getattr(adapter, "__mro__", ())  # an adapter need not subclass Adapter
     kind: type[Adapter] = adapter if Adapter in every else _subclass(adapter)
+    known = checks(kind)
+    found = [*_drawn(kind, known), *_on_rows(kind, known)]
+    found += [Task(*each) for each in stepping_checks(Stepping(kind))]
+    known += [check for spacing in kind.spacings for check in step_checks(kind, spacing)]
+    found += [Task(*each) for each in law_checks(known, kind)]
+    return [task for task in found if only in task.check]
+
+
+def _drawn(kind: type[Adapter], known: Sequence[Check]) -> Iterator[Task]:
     for name, make in SCHEDULES.items():
         betas: Array = make()
-        for check in checks(kind):
-            for dtype in kind.dtypes:
-                for device in kind.devices:
-                    if dtype not in check.dtypes or (check.schedules and dtype != kind.dtypes[0]):
-                        continue
-                    case = check.case(name, betas, dtype, device)
-                    if case is None:
-                        continue
+        for check in known:
+            for dtype, device in _where(kind, check):
+                if check.schedules and dtype != kind.dtypes[0]:
+                    continue
+                if case := check.case(name, betas, dtype, device):
+                    yield _task(kind, check, case)
 
-                    def work(check: Any = check, case: Any = case) -> Result:
-                        return measure(check, kind(case.steps.betas, case.dtype, case.device), case)
 
-                    found.append(Task(check.name, check.claim, f"{name}, {dtype}, {device}", work))
-    found += [Task(*each) for each in stepping_checks(Stepping(kind))]
-    return [task for task in found if only in task.check]
+def _on_rows(kind: type[Adapter], known: list[Check]) -> Iterator[Task]:
+    for check in row_checks(known, kind):
+        for dtype, device in _where(kind, check):
+            if case := check.rows_case(dtype, device):
+                yield _task(kind, check, case)
+
+
+def _where(kind: type[Adapter], check: Check) -> Iterator[tuple[str, str]]:
+    return ((dtype, device) for dtype in kind.dtypes if dtype in check.dtypes for device in kind.devices)
+
+
+def _task(kind: type[Adapter], check: Check, case: Case) -> Task:
+    def work() -> Result:
+        return measure(check, kind(case.steps.betas, case.dtype, case.device), case)
+
+    return Task(check.name, check.claim, f"{case.name}, {case.dtype}, {case.device}", work)
 
 
 def run(

@@ -16,7 +16,7 @@ from ddpm_ref.conformance.measure import Result, measure
 from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered
 from ddpm_ref.conformance.steps import Steps
 
-__all__ = ["Stepping", "stepping_checks"]
+__all__ = ["Stepping", "step_checks", "stepping_checks"]
 
 T = 1000
 LABEL = f"linear, T = {T}, every N in 1..{T}"
@@ -174,7 +174,7 @@ def stepping_checks(stepping: Stepping) -> list[tuple[str, str, str, Work]]:
                 partial(_starts_at_T, stepping, spacing),
             ),
         ]
-        for check in _step_checks(stepping.kind, spacing):
+        for check in step_checks(stepping.kind, spacing):
             for dtype in stepping.kind.dtypes:
                 if dtype in ("float64", "float32"):
                     work = partial(_step_check, stepping, check, spacing, dtype)
@@ -188,7 +188,8 @@ def _ddim_step(
     return a.ddim_step(x_t, t, eps, z, N, spacing, eta)
 
 
-def _step_checks(kind: type[Adapter], spacing: str) -> list[Check]:
+def step_checks(kind: type[Adapter], spacing: str) -> list[Check]:
+    """List the checks of what one step of a spacing does."""
     stretch = Check(
         f"stretch[{spacing}]",
         "sampling.stretch-posterior",

@@ -22,7 +22,7 @@ CLAIM = re.compile(rf"(?:{'|'.join(CHAPTERS)})\.[a-zA-Z][a-zA-Z0-9-]*")
 FUNCTION = re.compile(r"(?:ddpm_ref|derivations)(?:\.\w+)+")
 LINE = re.compile(r"\b(D[1-9]):(\d+)\b")
 FENCE = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
-FILES = (".py", ".md", ".json", ".ipynb")
+FILES = (".py", ".md", ".json", ".jsonl", ".ipynb")
 
 
 def wrong(pages: Mapping[str, str]) -> list[str]:

@@ -46,7 +46,7 @@ CONFIGS: Mapping[str, Config] = {
     "cosine-1": _cosine(1),
     "tiny": _written(1e-12, 1e-9, 1e-12, 1e-6, 1e-7),  # 1 − ᾱ keeps its digits only if nothing cancels
     "huge": _written(0.999, 0.9, 0.9999, 0.5, 0.99),
-    "uneven": _written(0.5, 1e-4, 0.3, 1e-3, 0.999, 0.02),
+    "uneven": _written(2**-1, 2**-13, 5 / 16, 2**-10, 255 / 256, 5 / 256),  # exact in every dtype
 }
 """How each schedule is made; linear-1 has the one beta `beta_1`."""
 

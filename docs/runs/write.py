@@ -46,8 +46,9 @@ def add(run: Path, to: Path) -> None:
         raise ValueError(f"--add must name a finished run; {run} lacks {', '.join(missing)}")
     folder = to / run.name
     folder.mkdir(parents=True, exist_ok=True)
-    for name in JSON:
+    for name in ("config.json", "report.json"):
         shutil.copyfile(run / name, folder / name)
+    _write(folder / "environment.json", public(_read(run / "environment.json")))
     for name in PICTURES:
         if (run / name).is_file():
             shutil.copyfile(run / name, folder / Path(name).name)
@@ -56,11 +57,18 @@ def add(run: Path, to: Path) -> None:
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     _write(folder / "loss.json", thinned([json.loads(line)["loss"] for line in lines]))
     if (evaluation := run / "evaluation-0" / "evaluation.json").is_file():
-        _write(folder / "evaluation.json", json.loads(evaluation.read_text(encoding="utf-8")))
+        values = _read(evaluation)
+        del values["run"]
+        _write(folder / "evaluation.json", values | {"environment": public(values["environment"])})
+
+
+def public(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what names somebody's folders and machine."""
+    return {name: environment[name] for name in ("commit", "versions", "device", "cpus", "threads")}
 
 
 def compress(gif: Path, webp: Path) -> None:
-    """Write an animation in a format that takes a fifth of the room and loses nothing."""
+    """Write an animation in a fifth of the room, losing nothing; it plays once and rests on the images."""
     with Image.open(gif) as animation:
         frames = list(ImageSequence.all_frames(animation))
         durations = [frame.info["duration"] for frame in frames]
@@ -69,7 +77,7 @@ def compress(gif: Path, webp: Path) -> None:
             save_all=True,
             append_images=frames[1:],
             duration=durations,
-            loop=0,
+            loop=1,
             lossless=True,
             quality=100,
         )
@@ -189,7 +197,7 @@ def bound_table(evaluation: Mapping[str, Any]) -> Iterator[str]:
     """Set the parts of the bounds side by side, with their standard errors."""
     bounds = evaluation["bound"]
     yield "| | " + " | ".join(bounds) + " |\n|---|" + "--:|" * len(bounds)
-    for name, key in (("L_T", "L_T"), ("L_1 … L_{T−1}", "L_1_to_L_T_minus_1"), ("L_0", "L_0")):
+    for name, key in (("$L_T$", "L_T"), (r"$L_1, \dots, L_{T-1}$", "L_1_to_L_T_minus_1"), ("$L_0$", "L_0")):
         yield f"| {name} | " + " | ".join(f"{bound[key]:.4f}" for bound in bounds.values()) + " |"
     totals = [f"{bound['bits_per_dim']:.3f} ± {error(bound):.3f}" for bound in bounds.values()]
     yield "| **the bound** | " + " | ".join(totals) + " |"
@@ -198,8 +206,8 @@ def bound_table(evaluation: Mapping[str, Any]) -> Iterator[str]:
     unit = evaluation["rate_distortion"]["unit"]
     yield (
         f"\n{' and '.join(map(str, sorted(images)))} images of each; ± is the standard error. "
-        f"Before the last bits, L_0, a receiver of held-out images has {last['rate']:.3f} bits per dimension "
-        f"and an error of {last['rmse']:.3f} (RMSE, {unit}).\n"
+        f"Before the last bits, those of $L_0$, a receiver of held-out images has {last['rate']:.3f} bits "
+        f"per dimension and an error of {last['rmse']:.3f} (RMSE, {unit}).\n"
     )
 
 

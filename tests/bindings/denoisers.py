@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ddpm_ref.denoisers import DatasetDenoiser, Denoiser, GaussianDenoiser, MixtureDenoiser
 from ddpm_ref.laws import GaussianLaw, MixtureLaw
 from derivations.proof.symbols import linear_coefficients, x_t
-from tests.oracle import CLAIMS, Case, Values, evaluate, holds, mp
+from tests.oracle import CLAIMS, Case, Values, evaluate, exact, holds, mp
 
 WEIGHTS = (0.75, 0.5)  # of a mixture; they need not add up to one
 
@@ -207,6 +208,17 @@ def mixture_x0_hat(case: Case) -> Tensor:
     extra=lambda case, i: spread_of_two(mixed(case, i), *parts(case, i)),
 )
 def mixture_spread(case: Case) -> Tensor:
+    return mixture(case, "spread")
+
+
+def error_of_the_noise(case: Case, i: int) -> Values:
+    """Two noises whose squared distance is the least loss."""
+    squared = exact(mixture(case, "least_loss"))[i] * case.x_t[i].numel()
+    return {"eps": np.array([mp.sqrt(squared)]), "eps_theta": np.array([mp.mpf(0)])}
+
+
+@holds("parameterization.error-x0", ulps=8, extra=error_of_the_noise)
+def mixture_spread_by_the_least_loss(case: Case) -> Tensor:
     return mixture(case, "spread")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -58,15 +60,28 @@ def entropy(case: Case) -> Tensor:
     return torch.tensor([law(case).entropy()], dtype=torch.float64)
 
 
-@holds("sampling.gaussian-prior-term", ulps=64, extra=gaussian)
-def prior_term(case: Case) -> Tensor:
+def ending_at_each(case: Case, value: Callable[[Schedule, GaussianLaw], float]) -> Tensor:
+    """A number of the whole schedule, for the schedule that ends at each t."""
     variance = law(case).covariance
     return torch.tensor(
         [
-            exact.prior_term(
-                Schedule.from_betas(case.schedule.betas[: int(t)]), GaussianLaw(mean.double(), variance)
-            )
+            value(Schedule.from_betas(case.schedule.betas[: int(t)]), GaussianLaw(mean.double(), variance))
             for t, mean in zip(case.t, case.data_mean, strict=True)
         ],
         dtype=torch.float64,
     )
+
+
+@holds("sampling.gaussian-prior-term", ulps=64, extra=gaussian)
+def prior_term(case: Case) -> Tensor:
+    return ending_at_each(case, exact.prior_term)
+
+
+@holds("sampling.gaussian-gap", ulps=64, extra=gaussian)
+def gap_but_for_the_variances(case: Case) -> Tensor:
+    return ending_at_each(case, lambda schedule, law: exact.bound(schedule, law).prior_excess)
+
+
+@holds("sampling.gaussian-gap", ulps=64, extra=gaussian)
+def gap_with_the_true_variances(case: Case) -> Tensor:
+    return ending_at_each(case, lambda schedule, law: exact.bound(schedule, law, variance="true").gap)

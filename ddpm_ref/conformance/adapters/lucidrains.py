@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from importlib import metadata
+import sys
+from importlib import import_module, metadata
+from types import ModuleType
 from typing import Any, ClassVar
 from unittest import mock
 
 import torch
-from denoising_diffusion_pytorch import denoising_diffusion_pytorch as package
 
 from ddpm_ref.conformance.adapters.tensors import drawn, to_array, to_tensor
 from ddpm_ref.conformance.protocol import Adapter, Array, VarianceKind
 
 __all__ = ["Lucidrains"]
+
+
+def _imported() -> tuple[Any, str]:
+    """Import the package, and say what stood in for a torchvision that does not fit the torch at hand."""
+    where, note = "denoising_diffusion_pytorch.denoising_diffusion_pytorch", ""
+    try:
+        import_module("torchvision")
+    except (ImportError, RuntimeError):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        empty: Any = ModuleType("torchvision")
+        empty.transforms, empty.utils = ModuleType("transforms"), ModuleType("utils")
+        sys.modules["torchvision"] = empty
+        note = (
+            "Its import of torchvision was met by an empty module, because there was no build for this "
+            "torch; the diffusion process does not use it."
+        )
+    return import_module(where), note
+
+
+package, NOTE = _imported()
 
 
 class _Predicts(torch.nn.Module):
@@ -43,6 +65,7 @@ class Lucidrains(Adapter):
 
     name = "denoising-diffusion-pytorch"
     version = metadata.version("denoising-diffusion-pytorch")
+    note = NOTE
     dtypes = ("float32", "bfloat16", "float16")
     variances: ClassVar[dict[str, VarianceKind]] = {"posterior": "fixed_small"}
     spacings = ("ddim_sample",)

@@ -131,11 +131,11 @@ class Reference(Adapter):
         chosen: Any = spacing
         return list(reversed(steps(self.schedule.T, N, chosen)))
 
-    def _one_step(
-        self, x_t: Array, t: int, eps: Array, noise: Array, N: int, spacing: str, **how: Any
-    ) -> Array:
+    def _after(self, t: int, N: int, spacing: str) -> int:
         chain = [*self.timesteps(N, spacing), 0]
-        s = chain[chain.index(t) + 1]
+        return chain[chain.index(t) + 1]
+
+    def _one_step(self, x_t: Array, t: int, s: int, eps: Array, noise: Array, **how: Any) -> Array:
         predicted, z = self._in(eps), self._in(noise)
         states = sample(
             lambda x, t: predicted,
@@ -151,12 +151,15 @@ class Reference(Adapter):
         return _out(next(states).x)
 
     def stretch_mean(self, x_t: Array, t: int, eps: Array, N: int, spacing: str) -> Array:
-        return self._one_step(x_t, t, eps, np.zeros_like(x_t), N, spacing)
+        return self._one_step(x_t, t, self._after(t, N, spacing), eps, np.zeros_like(x_t))
 
     def ddim_step(
         self, x_t: Array, t: int, eps: Array, noise: Array, N: int, spacing: str, eta: float
     ) -> Array:
-        return self._one_step(x_t, t, eps, noise, N, spacing, eta=eta)
+        return self._one_step(x_t, t, self._after(t, N, spacing), eps, noise, eta=eta)
+
+    def ddim_step_to(self, x_t: Array, t: int, s: int, eps: Array, noise: Array, eta: float) -> Array:
+        return self._one_step(x_t, t, s, eps, noise, eta=eta)
 
     def kl(self, mean_1: Array, log_variance_1: Array, mean_2: Array, log_variance_2: Array) -> Array:
         laws = ((mean_1, log_variance_1), (mean_2, log_variance_2))
