@@ -52,7 +52,7 @@ def quality(run: Path) -> dict[str, Any]:
     return {
         "stages": {stage: round(value, 1) for stage, value in report["seconds"].items()},
         **{
-            score: {row: round(report["evaluation"][row][score], 3) for row in rows}
+            score: {row: round(report["quality"][row][score], 3) for row in rows}
             for score in ("frechet", "frechet_sd", "imbalance", "imbalance_sd")
         },
     }

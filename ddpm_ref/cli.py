@@ -91,9 +91,18 @@ def check_folder(folder: Path) -> None:
         ValueError: if `folder` is something else than a folder, or not empty.
     """
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"out must be a new or empty folder; {folder} is a file")
+        raise ValueError(f"out must be a new or empty folder; {folder} is a file: name another with --out")
     if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"out must be a new or empty folder; {folder} is not empty")
+        raise ValueError(f"out must be a new or empty folder; {folder} is not empty: name another with --out")
+
+
+def new_folder(first: Path) -> Path:
+    """Choose a folder that is new or empty: `first`, or `first` with -2, -3 … appended."""
+    folder, k = first, 1
+    while folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        k += 1
+        folder = first.with_name(f"{first.name}-{k}")
+    return folder
 
 
 def make_folder(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ddpm_ref import pictures, plots
 from ddpm_ref.checkpoint import read_run, write_json
-from ddpm_ref.cli import DEVICES, Parser, check_folder, choose_device, fail, integer, make_folder
+from ddpm_ref.cli import DEVICES, Parser, check_folder, choose_device, fail, integer, make_folder, new_folder
 from ddpm_ref.coding import rate_distortion
 from ddpm_ref.environment import environment
 from ddpm_ref.measuring import EXTRACTORS, Measuring, Options
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         device = choose_device(given.device)
         config, model, step = read_run(given.run, device)
-        out: Path = given.out or given.run / f"evaluation-{given.seed}"
+        out: Path = given.out or new_folder(given.run / f"evaluation-{given.seed}")
         check_folder(out)
         measuring = Measuring(config, model, options, device)
         make_folder(out)

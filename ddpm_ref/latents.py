@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from ddpm_ref.gaussian import check_same_shape
 from ddpm_ref.noise import Noise, noise_source
 from ddpm_ref.objective import Model, predict
 from ddpm_ref.process import Prediction, Variance, check_choices, q_sample, to_eps, to_x0
@@ -63,6 +64,7 @@ def interpolate(
     Raises:
         ValueError: also if shapes do not match, t is out of range, or `weights` is empty or leaves [0, 1].
     """
+    check_same_shape("x_0_other", x_0_other, x_0)
     mixtures = _mix(weights, q_sample(schedule, x_0, t, noise), q_sample(schedule, x_0_other, t, noise))
     shared = noise_source(step_noise, generator, x_0)
     K = len(weights)
@@ -111,14 +113,17 @@ def slerp(first: Tensor, second: Tensor, weights: Sequence[float]) -> Tensor:
         Shape (K, B, ...).
 
     Raises:
-        ValueError: if shapes do not match, `weights` is empty or leaves [0, 1], or two vectors point in
-            opposite directions, where there is no one shortest way.
+        ValueError: if shapes do not match, a vector is zero or not finite, `weights` is empty or leaves
+            [0, 1], or two vectors point in opposite directions, where there is no one shortest way.
     """
-    if first.shape != second.shape:
-        raise ValueError(f"second must have shape {tuple(first.shape)}; got {tuple(second.shape)}")
+    check_same_shape("second", second, first)
     w = _weights(weights, first)
     u, v = (x.to(w.dtype).reshape(len(x), -1) for x in (first, second))
-    along, across = (u / u.norm(dim=1, keepdim=True), v / v.norm(dim=1, keepdim=True))
+    lengths = [x.norm(dim=1, keepdim=True) for x in (u, v)]
+    for name, length in zip(("first", "second"), lengths, strict=True):
+        if not bool(((length > 0) & length.isfinite()).all()):  # false for nan
+            raise ValueError(f"{name} must be finite and not zero: it has no direction otherwise")
+    along, across = u / lengths[0], v / lengths[1]
     # Kahan's formula: acos would lose half of the digits of small angles.
     angle = 2 * torch.atan2((along - across).norm(dim=1), (along + across).norm(dim=1))
     if bool((angle >= torch.pi * (1 - torch.finfo(w.dtype).eps)).any()):

@@ -122,6 +122,7 @@ class Measuring:
         Returns:
             The estimates for t from T down to 1 and at the end the images themselves; and the t.
         """
+        self.stage = "reconstructing"
         x_0 = self._images["held out"][:SENT]
         z = torch.randn(x_0.shape, generator=self._generator(), device=self.device)
         times = steps(self.config.T, min(STATES, self.config.T), "linspace")[::-1]

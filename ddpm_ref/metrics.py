@@ -249,10 +249,12 @@ def total_variation(p: Array, q: Array) -> float:
     r"""Compute $\frac12 \sum_k |p_k - q_k|$: the share that would have to change class to turn p into q.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or a share is not finite.
     """
     if p.shape != q.shape:
         raise ValueError(f"p and q must have the same shape; got {p.shape} and {q.shape}")
+    if not (np.isfinite(p).all() and np.isfinite(q).all()):
+        raise ValueError("p and q must be finite; got NaN or infinity")
     return float(np.abs(p - q).sum() / 2)
 
 
@@ -297,6 +299,7 @@ def bootstrap(
 
     Raises:
         ValueError: if `resamples` or `level` is out of range, or a set is empty.
+        FloatingPointError: if the metric is not finite.
 
     Source: Efron and Tibshirani 1993, chapters 6 and 13.
     """
@@ -308,6 +311,10 @@ def bootstrap(
     drawn = np.array(
         [metric(*(rows[rng.integers(len(rows), size=len(rows))] for rows in sets)) for _ in range(resamples)]
     )
+    if bad := int((~np.isfinite([value, *drawn])).sum()):
+        raise FloatingPointError(
+            f"metric must be finite; got nan or infinity on {bad} of {resamples + 1} sets"
+        )
     tail = (1 - level) / 2
     low, high = value - np.quantile(drawn - drawn.mean(), [1 - tail, tail])
     return Estimate(value, float(drawn.std(ddof=1)), max(least, float(low)), max(least, float(high)))

@@ -107,7 +107,7 @@ def usual_extractor(split: Split) -> tuple[str, Extractor]:
 
 
 def usual_width(split: Split) -> tuple[str, int]:
-    """Name what images are usually compared by, and give its number of features, without training anything."""
+    """Name what images are usually compared by, and give its number of features, without training it."""
     if _classes(split):
         return "classifier", TrainedClassifier.WIDTH
     return "pixels", Pixels()(split.train.images[:1]).features.shape[1]
@@ -134,7 +134,7 @@ def check_number(name: str, n: int, features: str, width: int, split: Split) -> 
     real, held_out = (len(part.images) for part in split)
     if held_out <= width:
         raise ValueError(
-            f"held-out images must be at least {width + 1} to judge samples by {width} features ({features}); "
+            f"held-out images must be at least {width + 1} to judge by {width} features ({features}); "
             f"got {held_out}: take more images"
         )
     if not width < n <= real:

@@ -78,7 +78,7 @@ def gap_table(gaps: Sequence[Gap], held_out: Bound, *, finite: bool) -> str:
     lines = [
         "How far from the best? The mean squared error of the noise, by t:",
         "",
-        f"  {'t':>6}{'least':>12}{'this model':>14}{'of that avoidable':>24}{'held out':>14}",
+        f"  {'t':>6}{'least':>12}{'this model':>14}{'avoidable part':>24}{'held out':>14}",
         *(
             f"  {gap.t:>6}{gap.least:>12.4f}{gap.loss:>14.4f}{gap.excess:>15.4f} ± {gap.excess_error:.4f}"
             f"{unseen[gap.t]:>14.4f}"

@@ -8,6 +8,7 @@ import torch
 
 from ddpm_ref import distributed, pictures
 from ddpm_ref.checkpoint import Checkpoints, check_fit, write_json, write_weights
+from ddpm_ref.cli import new_folder
 from ddpm_ref.data import Split
 from ddpm_ref.distributed import Sharded
 from ddpm_ref.environment import environment
@@ -165,12 +166,7 @@ def loss_name(config: Config) -> tuple[str, float | None]:
 
 def default_folder(config: Config) -> Path:
     """Choose `runs/PRESET-SEED`, with -2, -3 … appended where that holds a run already."""
-    first = Path("runs") / f"{config.preset}-{config.seed}"
-    folder, k = first, 1
-    while folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        k += 1
-        folder = first.with_name(f"{first.name}-{k}")
-    return folder
+    return new_folder(Path("runs") / f"{config.preset}-{config.seed}")
 
 
 def files(run: Run) -> str:
@@ -187,6 +183,6 @@ def files(run: Run) -> str:
             f"  report.json          {'scores, ' if scored else ''}loss and times",
             "  config.json, environment.json: what was run, and where",
             f"More samples, and an animation: python -m ddpm_ref.sample --run {out}",
-            f"Its bound, and all other measures: python -m ddpm_ref.evaluate --run {out}",
+            f"Its bound and the rest: python -m ddpm_ref.evaluate --run {out}",
         ]
     )

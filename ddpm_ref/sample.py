@@ -13,7 +13,7 @@ from PIL import Image
 
 from ddpm_ref import pictures
 from ddpm_ref.checkpoint import read_run
-from ddpm_ref.cli import DEVICES, Parser, Progress, choose_device, fail, integer, make_folder
+from ddpm_ref.cli import DEVICES, Parser, Progress, choose_device, fail, integer, make_folder, new_folder
 from ddpm_ref.latents import interpolate
 from ddpm_ref.objective import Model
 from ddpm_ref.presets import Config
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sampling.check(config)
         if given.interpolate is not None and given.interpolate > config.T:
             raise ValueError(f"interpolate must be in 1..T = 1..{config.T}; got {given.interpolate}")
-        out: Path = given.out or given.run / f"samples-{given.seed}"
+        out: Path = given.out or new_folder(given.run / f"samples-{given.seed}")
         make_folder(out)
     except (ValueError, OSError) as error:
         return fail("sample", error)

@@ -770,8 +770,8 @@ langevin_flow
 #
 # Annealed Langevin dynamics walks through noise levels, from the largest down, with steps in proportion to
 # the level's variance (Song and Ermon 2019). Its images are not shrunk: at level $t$ the walk is on
-# $\tilde x = x_t / \sqrt{\bar\alpha_t}$, whose score is $\sqrt{\bar\alpha_t}$ times that of $x_t$. On the scale of $x_t$
-# such a step is a Langevin step too, of another length.
+# $\tilde x = x_t / \sqrt{\bar\alpha_t}$, whose score is $\sqrt{\bar\alpha_t}$ times that of $x_t$. On the
+# scale of $x_t$ such a step is a Langevin step too, of another length.
 
 # %%
 annealed_step = claim(

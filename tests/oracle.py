@@ -261,7 +261,8 @@ def holds(
         last: the largest; T if not given.
         left_out: how many of the last t it is not claimed for.
         ulps: how many rounding errors of the result's dtype, relative to the terms' sizes, the computation
-        may add up. extra: values of symbols that are neither the schedule's nor drawn vectors.
+        may add up.
+        extra: values of symbols that are neither the schedule's nor drawn vectors.
     """
 
     def enter(call: Callable[[Case], Tensor]) -> Callable[[Case], Tensor]:

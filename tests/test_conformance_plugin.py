@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,13 @@ ARGUMENTS = (
 )
 
 
+# An installed package registers the plugin by itself; twice is an error.
+INSTALLED = "ddpm_ref" in {entry.name for entry in metadata.entry_points(group="pytest11")}
+PLUGIN = () if INSTALLED else ARGUMENTS[:2]
+
+
 def _run(pytester: pytest.Pytester, *arguments: str) -> tuple[dict[str, int], str]:
-    if "ddpm_ref" in {
-        e.name for e in __import__("importlib.metadata").metadata.entry_points(group="pytest11")
-    }:
-        arguments = (*ARGUMENTS[2:], *arguments)
-    else:
-        arguments = (*ARGUMENTS, *arguments)
+    arguments = (*PLUGIN, *ARGUMENTS[2:], *arguments)
     done = pytester.runpytest_subprocess(*arguments)
     try:
         return done.parseoutcomes(), str(done.stdout) + str(done.stderr)
@@ -80,6 +81,6 @@ def test_a_line_that_names_nothing_is_an_error(pytester: pytest.Pytester) -> Non
 
 def test_without_the_option_the_plugin_does_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_one():\n    assert True\n")
-    done = pytester.runpytest_subprocess(*ARGUMENTS[:4])
+    done = pytester.runpytest_subprocess(*PLUGIN, *ARGUMENTS[2:4])
     assert done.parseoutcomes() == {"passed": 1}
     assert Path(pytest_plugin.__file__).exists()

@@ -223,6 +223,12 @@ def test_what_better_predictions_could_avoid_is_at_the_networks_own_variance(tmp
     truth = every.truth(every.bounds()["held out"])
     assert truth is not None
     assert truth.avoidable > 0
+    x_t, t = torch.randn(2, 1, 8, 8), torch.tensor([3, 3])
+    of_network, of_exact = (
+        model(x_t, t).chunk(2, 1) for model in (every._model, every._ideal_with_variance())
+    )
+    assert torch.equal(of_network[1], of_exact[1])
+    assert torch.equal(of_exact[0], every._ideal()(x_t, t))
     every._model = every._ideal_with_variance()  # type: ignore[assignment]
     own = every.truth(every.bounds()["held out"])
     assert own is not None

@@ -182,6 +182,8 @@ def test_total_variation_counts_what_must_move() -> None:
     assert total_variation(np.array([1.0, 0]), np.array([0, 1.0])) == 1
     with pytest.raises(ValueError, match="same shape"):
         total_variation(p, np.ones(1))
+    with pytest.raises(ValueError, match="must be finite"):
+        total_variation(p, p * np.nan)
 
 
 @pytest.mark.parametrize("labels", [[], [4], [-1, 0]])
@@ -239,3 +241,8 @@ def test_a_bootstrap_without_meaning_is_refused(resamples: int, level: float) ->
         bootstrap(np.mean, np.ones(3), rng=np.random.default_rng(0), resamples=resamples, level=level)
     with pytest.raises(ValueError, match="sets must be one or more"):
         bootstrap(np.mean, np.ones(0), rng=np.random.default_rng(0))
+
+
+def test_a_metric_that_is_not_finite_has_no_interval() -> None:
+    with pytest.raises(FloatingPointError, match="got nan or infinity on 11 of 11 sets"):
+        bootstrap(lambda x: math.nan, np.ones(3), rng=np.random.default_rng(0), resamples=10)

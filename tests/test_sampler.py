@@ -695,3 +695,12 @@ def test_slerp_refuses_opposite_directions_and_other_shapes() -> None:
         slerp(u, -u, [0.5])
     with pytest.raises(ValueError, match="second must have shape"):
         slerp(u, u[:, :1], [0.5])
+    for bad in (0.0, torch.nan, torch.inf):
+        with pytest.raises(ValueError, match="second must be finite and not zero"):
+            slerp(u, bad * u, [0.5])
+
+
+def test_interpolation_names_the_images_that_do_not_match() -> None:
+    x = torch.zeros(2, 3)
+    with pytest.raises(ValueError, match=r"x_0_other must have shape \(2, 3\); got \(1, 3\)"):
+        interpolate(zero, linear(9, 0.1, 0.3), x, x[:1], 4, x, [0.5])

@@ -5,17 +5,15 @@ import html
 import importlib
 import pkgutil
 import re
-from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from derivations import CHAPTERS
-from derivations.proof import mentions, render
+from derivations.proof import render
 from derivations.proof import site as site_builder
 from derivations.proof.claims import Claim, registered
-from derivations.proof.layers import layout
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = sorted(path for path in (ROOT / "ddpm_ref").rglob("*.py") if not path.stem.startswith("__"))
@@ -284,73 +282,6 @@ def test_a_link_to_what_does_not_exist_fails_the_build_and_names_the_place(
     assert site_builder.build(tmp_path / "site", config) != 0
     complaint = capfd.readouterr().err
     assert any("guides/slip.md" in line and named in line for line in complaint.splitlines()), complaint
-
-
-# What pages mention between backticks.
-
-
-@pytest.mark.parametrize(
-    ("said", "problem"),
-    [
-        ("as `posterior.meen` says", "no claim is called `posterior.meen`"),
-        (
-            "call `ddpm_ref.process.q_posteriorr`",
-            "nothing in the code is called `ddpm_ref.process.q_posteriorr`",
-        ),
-        (
-            "call `ddpm_ref.schedule.Schedule.alhpa`",
-            "nothing in the code is called `ddpm_ref.schedule.Schedule.alhpa`",
-        ),
-        ("at D2:99999", "there is no line D2:99999"),
-        ("at D9:1", "there is no line D9:1"),
-    ],
-)
-def test_a_mention_of_what_does_not_exist_is_named_with_its_place(said: str, problem: str) -> None:
-    assert mentions.wrong({"guides/a.md": f"# A\n\n{said}\n"}) == [f"docs/guides/a.md:3: {problem}"]
-
-
-def test_what_exists_may_be_mentioned_and_code_may_say_anything() -> None:
-    text = "`posterior.mean`, `ddpm_ref.process.q_posterior`, D2:107, `metrics.json`"
-    block = "```sh\n`posterior.meen`\n```"
-    assert mentions.wrong({"a.md": f"{text}\n\n{block}\n"}) == []
-
-
-def test_the_pages_mention_only_what_exists() -> None:
-    pages = {path.relative_to(render.DOCS).as_posix(): path for path in render.DOCS.rglob("*.md")}
-    assert mentions.wrong({name: path.read_text(encoding="utf-8") for name, path in pages.items()}) == []
-
-
-# The graph.
-
-
-def test_a_layout_points_every_arrow_down_and_lets_no_two_nodes_touch() -> None:
-    parents = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "a"], "e": ["c", "d"], "f": ["a"]}
-    made = layout(parents, wide=10, narrow=2)
-    for (parent, node), path in made.paths.items():
-        assert path[0] == made.places[parent]
-        assert path[-1] == made.places[node]
-        layers = [layer for _, layer in path]
-        assert layers == list(range(layers[0], layers[0] + len(path)))
-        assert len(path) > 1
-    at = sorted((layer, x) for x, layer in made.places.values())
-    for (layer, x), (next_layer, next_x) in pairwise(at):
-        assert layer != next_layer or next_x - x >= 10 - 1e-9
-    assert "".join(f"{node}{layer}" for node, (_, layer) in made.places.items()) == "a0b1c1d2e3f1"
-
-
-def test_the_graph_draws_what_the_proofs_use(claims: dict[str, Claim]) -> None:
-    """The page has an arc for every use that its cards name, and only those."""
-    graph = (render.DOCS / "graph.md").read_text(encoding="utf-8")
-    arcs = graph.partition('<div class="arcs">')[2]
-    drawn = set(re.findall(r'data-from="([^"]+)" data-to="([^"]+)"', arcs))
-    named = set()
-    for chapter in CHAPTERS:
-        page = (render.DOCS / "derivations" / f"{chapter}.md").read_text(encoding="utf-8")
-        for card in re.finditer(r"^- `([^`]+)` · \*\*.*?^</div>", page, re.MULTILINE | re.DOTALL):
-            line = re.search(r"^- Uses: (.*)$", card[0], re.MULTILINE)
-            named |= {(used, card[1]) for used in re.findall(r"\]\[([^\]]+)\]", line[1] if line else "")}
-    assert drawn == named
-    assert all(id in claims for arrow in drawn for id in arrow)
 
 
 def test_the_button_cites_what_the_citation_file_says() -> None:

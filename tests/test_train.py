@@ -113,14 +113,20 @@ def test_the_pictures_can_be_opened(run: Path) -> None:
     ],
 )
 def test_the_loss_curve_says_which_loss_it_is(
-    prediction: str, loss: str, variance: str, says: str, tmp_path: Path
+    prediction: str, loss: str, variance: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = resolve("smoke", prediction=prediction, loss=loss, variance=variance)
     name, of_nothing = loss_name(config)
     assert says in name
     assert of_nothing == (1 if prediction == "eps" and loss == "simple" else None)
+    drawn: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.savefig",
+        lambda figure, _: drawn.append((figure.axes[0].get_ylabel(), figure.axes[0].get_yscale())),
+    )
     for losses in ([3.0, 1.0], [3e4, -2.0]):  # the bound of a density may be negative
         loss_curve(tmp_path / "loss.png", losses, name, of_nothing)
+    assert drawn == [(name, "log"), (name, "symlog")]
 
 
 def test_the_samples_are_drawn_from_the_averaged_weights_without_dropout(run: Path) -> None:

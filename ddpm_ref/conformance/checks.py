@@ -16,7 +16,7 @@ import numpy as np
 from ddpm_ref.conformance import given
 from ddpm_ref.conformance.cases import Case
 from ddpm_ref.conformance.check import Check, Values, formula
-from ddpm_ref.conformance.formulas import book, elementwise, mp
+from ddpm_ref.conformance.formulas import Formula, book, elementwise, mp
 from ddpm_ref.conformance.protocol import Adapter, VarianceKind
 
 __all__ = ["checks"]
@@ -53,6 +53,7 @@ def checks(adapter: type[Adapter]) -> list[Check]:
             only=1,
             examples=1,
             terms=given.floored,
+            confused=tuple(_wrong_at_1()),
             **table,
         ),
         Check(
@@ -167,6 +168,22 @@ def checks(adapter: type[Adapter]) -> list[Check]:
         *(check for name in ("linear", "cosine") for check in _of_schedule(name)),
     ]
     return found + [check for own, kind in adapter.variances.items() for check in _of_variance(own, kind)]
+
+
+def _wrong_at_1() -> Iterator[tuple[str, Callable[[Case, Values], Any]]]:
+    for mutant in book().claims["posterior.variance"].mutants:
+        if (
+            "alpha_bar_next" in (wrong := mutant.parts["value"]).symbols
+        ):  # the others are zero there, as is right
+            yield mutant.described, partial(_at, wrong)
+    yield (
+        "β̃_2 in the place of β̃_1, which is for the logarithm only",
+        partial(_at, formula("posterior.log-variance-clipped")),
+    )
+
+
+def _at(wrong: Formula, case: Case, values: Values) -> Any:
+    return wrong(values)
 
 
 def _of_schedule(name: str) -> list[Check]:

@@ -55,12 +55,12 @@ def diagnose(check: Check, case: Case, found: Any) -> Diagnosis:
                 cancels = "1 - alpha_bar" in check.formula.text
                 where = ", where 1 - ᾱ loses digits at small t" if cancels else ""
                 return Diagnosis(f"right but for rounding: computed in {dtype}{where}{words}", rounding=True)
-    for words, value in check.confused:
-        if answer.is_confusion(value, 2**12):
-            return Diagnosis(words)
-    for wrong, misreading, words in candidates:
-        if any(answer.is_explained(misreading, wrong, dtype) for dtype in dtypes):
-            return Diagnosis(words)
+        for words, value in check.confused:
+            if answer.is_confusion(value, 2**12):
+                return Diagnosis(words)
+        for wrong, misreading, words in candidates:
+            if answer.is_explained(misreading, wrong, dtype):
+                return Diagnosis(words)
     return Diagnosis(NONE_KNOWN)
 
 

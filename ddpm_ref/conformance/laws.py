@@ -26,7 +26,7 @@ from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered
 from ddpm_ref.conformance.rows import numbers
 from ddpm_ref.conformance.steps import EPS, Steps, spreads
 
-__all__ = ["Law", "law_checks", "walk"]
+__all__ = ["Law", "LawCheck", "Odd", "compared", "law_checks", "walk"]
 
 Step = Callable[[Array, int, Array, Array], Array]
 """The adapter's step: x_t, t, the predicted noise and fresh noise to the next state."""
@@ -114,7 +114,9 @@ def walk(check: LawCheck, take: Step) -> Law:
         found = read(take(given[0], step, given[1], given[2]), x.shape)
         if isinstance(found, str):
             raise Odd(f"{found} at t = {step}")
-        if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(given, (x, predicted, noise), strict=True)):
+        if not all(
+            np.array_equal(a, b, equal_nan=True) for a, b in zip(given, (x, predicted, noise), strict=True)
+        ):
             raise Odd(f"changed an argument at t = {step}")
         here = {name: v[i : i + 1] if np.ndim(v) else v for name, v in known.items()}
         moved = {name: v[i : i + 1] if np.ndim(v) else v for name, v in kept.items()}

@@ -108,9 +108,10 @@ def measure(check: Check, adapter: Adapter, case: Case) -> Result:
     if lost.any():
         i = tuple(np.argwhere(lost)[0])
         words = f"not a finite number, {int(lost.sum())} of {lost.size} values"
-        known = diagnose(check, case, exact(np.where(fit, found, np.nan)))
-        if known.text != NONE_KNOWN:
-            words += f"; the others: {known.text}"
+        if not lost.all():
+            known = diagnose(check, case, exact(np.where(fit, found, np.nan)))
+            if known.text != NONE_KNOWN:
+                words += f"; the others: {known.text}"
         return result(
             "failed", at=_at(case, i[0]), found=str(found[i]), wanted=_show(truth[i]), diagnosis=words
         )

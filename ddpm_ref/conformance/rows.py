@@ -82,6 +82,10 @@ class RowCheck(Check):
     def allowed(self, case: Case, ulps: float | None = None) -> Any:
         """Return the error that rounding excuses."""
         size = self._rows(case, self.vector.scale).astype(np.float64)
+        if self.terms is not None:
+            size = size + self._shaped(case, self.terms(case, self.values(case, case.symbols))).astype(
+                np.float64
+            )
         return (self.ulps if ulps is None else ulps) * EPS[case.dtype] * size + 2 * LEAST[case.dtype]
 
     def _rows(self, case: Case, values: Any) -> Any:

@@ -63,8 +63,9 @@ class Witness:
         return isinstance(self.left, Fraction) and isinstance(self.right, Fraction)
 
     def describe(self) -> str:
-        """Say the witness in one line of plain text."""
-        where = ", ".join(f"{symbol.name} = {value}" for symbol, value in self.point.items())
+        """Say the witness in one line of plain text, with the symbols that the failing sides mention."""
+        shown = {symbol.name: value for symbol, value in self.point.items() if symbol in self.mentioned}
+        where = ", ".join(f"{name} = {value}" for name, value in shown.items())
         space = "" if self.dimension == 1 else f" in R^{self.dimension}"
         sides = f"{plain(self.left)} against {plain(self.right)}"
         return f"{self.note}: at {where or 'every point'}{space}: {sides}"

@@ -9,7 +9,7 @@ Every sample is lost, at the first step, and the loss of a model does not show i
 """
 
 # peer: diffusers
-# checks: step[fixed_large_log], step[learned]
+# checks: step[fixed_large_log], step[learned], law[fixed_large_log]
 import torch
 from diffusers import DDPMScheduler
 
