@@ -22,7 +22,7 @@ from ddpm_ref.conformance.diagnosis import NONE_KNOWN
 from ddpm_ref.conformance.formulas import elementwise, mp
 from ddpm_ref.conformance.given import variance_of
 from ddpm_ref.conformance.measure import Result, read
-from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered
+from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered, make
 from ddpm_ref.conformance.rows import numbers
 from ddpm_ref.conformance.steps import EPS, Steps, spreads
 
@@ -248,7 +248,7 @@ def _spaced(
 
 def _work(check: LawCheck, kind: type[Adapter], taking: Callable[[Adapter], Step]) -> Result:
     assert check.vector.schedule is not None
-    adapter = kind(check.vector.schedule.betas, check.dtype, kind.devices[0])
+    adapter = make(kind, check.vector.schedule.betas, check.dtype, kind.devices[0])
     try:
         law = walk(check, taking(adapter))
     except Odd as odd:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-__all__ = ["BUILT_IN", "Adapter", "Array", "NotOffered", "VarianceKind", "load"]
+__all__ = ["BUILT_IN", "Adapter", "Array", "NotOffered", "VarianceKind", "load", "make"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -202,6 +202,22 @@ class Adapter:
     def L_simple(self, noise: Array, eps: Array) -> Array:
         """The squared error of the predicted noise, averaged over coordinates."""
         raise NotOffered
+
+
+def make(kind: type[Adapter], betas: Array, dtype: str, device: str) -> Adapter:
+    """Make an adapter, and see that it has not stored something under the name of one of its functions.
+
+    Raises:
+        TypeError: if it has; and whatever the adapter raises.
+    """
+    adapter = kind(betas, dtype, device)
+    for name, value in getattr(adapter, "__dict__", {}).items():
+        if callable(getattr(Adapter, name, None)) and not callable(value):
+            raise TypeError(
+                f"self.{name} must be the protocol's function of that name; got {type(value).__name__}: "
+                f"store it as self._{name}"
+            )
+    return adapter
 
 
 def load(name: str) -> type[Adapter]:

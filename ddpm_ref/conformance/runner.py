@@ -14,7 +14,7 @@ from ddpm_ref.conformance.check import Check
 from ddpm_ref.conformance.checks import checks
 from ddpm_ref.conformance.laws import law_checks
 from ddpm_ref.conformance.measure import Result, guarded, measure
-from ddpm_ref.conformance.protocol import Adapter, Array, load
+from ddpm_ref.conformance.protocol import Adapter, Array, load, make
 from ddpm_ref.conformance.rows import row_checks
 from ddpm_ref.conformance.stepping import Stepping, step_checks, stepping_checks
 
@@ -61,8 +61,8 @@ def plan(adapter: type[Adapter], only: str = "") -> list[Task]:
 
 
 def _drawn(kind: type[Adapter], known: Sequence[Check]) -> Iterator[Task]:
-    for name, make in SCHEDULES.items():
-        betas: Array = make()
+    for name, schedule in SCHEDULES.items():
+        betas: Array = schedule()
         for check in known:
             for dtype, device in _where(kind, check):
                 if check.schedules and dtype != kind.dtypes[0]:
@@ -84,7 +84,7 @@ def _where(kind: type[Adapter], check: Check) -> Iterator[tuple[str, str]]:
 
 def _task(kind: type[Adapter], check: Check, case: Case) -> Task:
     def work() -> Result:
-        return measure(check, kind(case.steps.betas, case.dtype, case.device), case)
+        return measure(check, make(kind, case.steps.betas, case.dtype, case.device), case)
 
     return Task(check.name, check.claim, f"{case.name}, {case.dtype}, {case.device}", work)
 

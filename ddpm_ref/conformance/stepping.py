@@ -13,7 +13,7 @@ from ddpm_ref.conformance.cases import Case, schedule
 from ddpm_ref.conformance.check import DATA, Check, formula
 from ddpm_ref.conformance.formulas import elementwise, exact, mp
 from ddpm_ref.conformance.measure import Result, measure
-from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered
+from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered, make
 from ddpm_ref.conformance.steps import Steps
 
 __all__ = ["Stepping", "step_checks", "stepping_checks"]
@@ -37,7 +37,7 @@ class Stepping:
 
     def made(self, dtype: str) -> Adapter:
         """Make the adapter, on the first of its devices."""
-        return self.kind(self.betas, dtype, self.kind.devices[0])
+        return make(self.kind, self.betas, dtype, self.kind.devices[0])
 
     def chains(self, spacing: str) -> Chains:
         """Ask for the steps of every N in 1..T."""

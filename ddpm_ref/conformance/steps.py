@@ -118,6 +118,17 @@ def _first(value: Callable[[Steps], Any]) -> Callable[[Steps, Any, Any, Any, Sym
     return change
 
 
+def _last(name: str, value: float) -> Callable[[Steps, Any, Any, Any, Symbols], Symbols]:
+    """The table before t is another symbol's, and a pad at t = T."""
+
+    def change(steps: Steps, t: Any, s: Any, N: Any, right: Symbols) -> Symbols:
+        last = np.asarray(t).reshape(-1, 1, 1, 1) == steps.T
+        before = np.where(last, mp.mpf(value), right[name])
+        return {"alpha_bar_prev": before, "alpha_bar_s": before}
+
+    return change
+
+
 def _jump(steps: Steps, t: Any, s: Any, N: Any, right: Symbols) -> Symbols:
     before = np.maximum(np.asarray(t) - steps.T // np.maximum(N, 1), 0)
     return {"alpha_bar_s": column(steps.tables["alpha_bar"][before])}
@@ -148,6 +159,9 @@ MISREADINGS = (
             "alpha_bar_s": right["alpha_bar_t"],
         },
     ),
+    _with("ᾱ_{t-1} is ᾱ_t, and 1 at t = T: padded with 1 at the wrong end", _last("alpha_bar_t", 1)),
+    _with("ᾱ_{t-1} is ᾱ_{t+1}, and 1 at t = T: padded with 1 at the wrong end", _last("alpha_bar_next", 1)),
+    _with("ᾱ_{t-1} is ᾱ_{t+1}, and 0 at t = T: padded with 0 at the wrong end", _last("alpha_bar_next", 0)),
     Misreading(
         "t is read as t - 1: an index base is off by one", lambda steps, t, s, N: steps.at(t - 1, s - 1)
     ),
