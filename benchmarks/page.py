@@ -80,12 +80,46 @@ def speed(results: Mapping[str, Any]) -> str:
     return text
 
 
+BOUND = """
+## The bound beside its calls of the network
+
+`python benchmarks/bound.py`. All terms of the bound for {batch} digits, T = {T}, and as many bare calls of
+the network, by turns, in seconds of the processor, one thread, load average {load} before: a term takes
+{term:.2f} ms and a call {call:.2f} ms, {ratio:.3f} times as long (quartiles of the turns {low:.3f} to
+{high:.3f}).
+
+| cost grows with | sizes | exponent fitted |
+|---|---|---|
+"""
+
+
+def bound(results: Mapping[str, Any]) -> str:
+    """Print what `bound.json` holds."""
+    ratio = results["ratio"]
+    low, high = ratio["quartiles_of_turns"]
+    text = BOUND.format(
+        batch=ratio["batch"], T=ratio["T"], load=results["load_average_before"], low=low, high=high,
+        term=ratio["milliseconds_per_term"], call=ratio["milliseconds_per_call"],
+        ratio=ratio["bound_over_calls"],
+    )  # fmt: skip
+    for what in ("T", "batch", "dimension"):
+        growth = results[f"growth_with_{what}"]
+        text += f"| {what} | {', '.join(map(str, growth['sizes']))} | {growth['exponent']:.2f} |\n"
+    memory = results["peak_memory_mb_at_T"]
+    said = " and ".join(f"{peak:.0f} MB at T = {T}" for T, peak in memory.items())
+    return text + f"\nPeak memory does not depend on T: {said}.\n"
+
+
+SECTIONS = {"speed.json": speed, "bound.json": bound}
+
+
 def make() -> str:
     """Make the page."""
-    results = HERE / "speed.json"
-    return INTRODUCTION + (
-        speed(json.loads(results.read_text(encoding="utf-8"))) if results.is_file() else ""
-    )
+    text = INTRODUCTION
+    for name, section in SECTIONS.items():
+        if (results := HERE / name).is_file():
+            text += section(json.loads(results.read_text(encoding="utf-8")))
+    return text
 
 
 def main() -> int:
