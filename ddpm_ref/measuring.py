@@ -114,7 +114,11 @@ class Measuring:
 
     def bounds(self) -> dict[str, Bound]:
         """Compute the bound on training and on held-out images, at the same steps."""
-        return {name: self._bound(self._model, name, images) for name, images in self._images.items()}
+        return {part: self.bound(part) for part in self._images}
+
+    def bound(self, part: str) -> Bound:
+        """Compute the bound on the images of one part, "train" or "held out"."""
+        return self._bound(self._model, part, self._images[part])
 
     def reconstructions(self) -> tuple[list[Tensor], list[int | str]]:
         """Send a few held-out images as far as some t, all with the same noise, and see what is made of them.

@@ -27,15 +27,17 @@ from ddpm_ref.cli import (
 )
 from ddpm_ref.data import SOURCES, check_images
 from ddpm_ref.distributed import Sharded
+from ddpm_ref.measuring import Measuring, Options
 from ddpm_ref.presets import LAWS, PRESETS, BetaSchedule, Loss, resolve
 from ddpm_ref.process import Prediction, Variance
 from ddpm_ref.quality import check_number, judge, usual_width
-from ddpm_ref.report import words
+from ddpm_ref.report import truth_table, words
 from ddpm_ref.run import Keeper, Run, default_folder, files
 from ddpm_ref.sample import draw
 from ddpm_ref.watch import Signals, summary_writer
 
 GRID = 100  # samples in samples.png
+TRUTH_IMAGES = 250  # held-out images that the gap to a known truth is measured on
 
 
 def train(run: Run) -> int:
@@ -78,9 +80,13 @@ def train(run: Run) -> int:
             pictures.grid(samples[:GRID], columns).save(out / "samples.png")
 
         stage, sampled = "scoring", time.monotonic()
-        # Samples of a known law lie outside [-1, 1] too; `evaluate` holds those to the law itself.
-        quality = None
-        if samples is not None and config.levels is not None:
+        # Where the law of the data is known, the model is held to that, and not to its samples.
+        quality = truth = None
+        if config.law() is not None:
+            options = Options(n=TRUTH_IMAGES, images=TRUTH_IMAGES, seed=config.seed)
+            measuring = Measuring(config, keeper.trainer.ema.eval(), options, run.device)
+            truth = measuring.truth(measuring.bound("held out"))
+        elif samples is not None:
             quality = judge(samples, run.split, clip=True)
         seconds = {
             "training": keeper.trainer.seconds,
@@ -93,7 +99,11 @@ def train(run: Run) -> int:
             "seconds": seconds,
             "loss": keeper.recent_loss(),
         }
-        write_json(out / "report.json", report | {"quality": None if quality is None else quality.to_dict()})
+        scores = {
+            "quality": None if quality is None else quality.to_dict(),
+            "truth": None if truth is None else truth._asdict(),
+        }
+        write_json(out / "report.json", report | scores)
     except KeyboardInterrupt:
         print(f"\nInterrupted while {stage}. {keeper.kept()}", file=sys.stderr)
         return 130
@@ -104,6 +114,8 @@ def train(run: Run) -> int:
 
     if quality is not None:
         print(f"\n{words(quality)}")
+    if truth is not None:
+        print(f"\n{truth_table(truth)}")
     print(f"\n{files(run)}")
     if samples is not None and (untrained := config.ema_decay ** (config.steps - 1)) > 0.05:
         print(

@@ -287,6 +287,20 @@ def test_a_switch_for_speed_changes_nothing_but_round_off(settings: dict[str, An
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("preset", ["gaussian", "mixture"])
+def test_a_run_on_data_of_a_known_law_reports_its_gap_to_the_truth(
+    preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert train.main(["--preset", preset, "--steps", "2", "--samples", "0", "--out", str(out)]) == 0
+    truth = json.loads((out / "report.json").read_text())["truth"]
+    assert truth["gap"] > 10 * truth["gap_error"] > 0  # two updates teach nothing
+    said = capsys.readouterr().out
+    assert "entropy of the data" in said
+    assert f"{truth['entropy']:.4f}" in said
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of what the compiler imports
 def test_compiling_changes_nothing_but_round_off() -> None:
     unet = UNetConfig(8, 1, width=8, multipliers=(1,), attention_at=(), res_blocks=1, dropout=0.0)
