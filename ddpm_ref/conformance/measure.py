@@ -112,6 +112,8 @@ def measure(check: Check, adapter: Adapter, case: Case) -> Result:
             known = diagnose(check, case, exact(np.where(fit, found, np.nan)))
             if known.text != NONE_KNOWN:
                 words += f"; the others: {known.text}"
+        elif undefined := _without_value(check, case):
+            words += f"; it has none if {undefined}"
         return result(
             "failed", at=_at(case, i[0]), found=str(found[i]), wanted=_show(truth[i]), diagnosis=words
         )
@@ -133,6 +135,18 @@ def measure(check: Check, adapter: Adapter, case: Case) -> Result:
     # Rounding that eats a hundredth of the number is no mere rounding, whatever the dtype.
     mere = why.rounding and fields["relative"] < 0.01
     return result("inexact" if mere else "failed", diagnosis=why.text, **fields)
+
+
+def _without_value(check: Check, case: Case) -> str | None:
+    """Name a mutant without a real value at any example, such as the logarithm of a negative mass."""
+    for mutant in check.mutants:
+        try:
+            value = check.evaluate(case, wrong=mutant.parts[check.part])
+        except (KeyError, ZeroDivisionError):
+            continue  # this mistake means nothing here
+        if not any(mp.isfinite(each) and not mp.im(each) for each in np.ravel(value)):
+            return mutant.described
+    return None
 
 
 def read(answer: object, shape: tuple[int, ...]) -> Array | str:
