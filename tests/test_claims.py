@@ -277,6 +277,7 @@ def test_a_function_does_not_speak_for_a_relation_that_it_writes_down() -> None:
 # -- python -m derivations -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # it decides the whole book once more
 def test_the_program_writes_every_claim_with_all_its_fields(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
