@@ -10,6 +10,7 @@ in 328 tensors. Layers have the names that diffusers' `UNet2DModel` gives them, 
 """
 
 import math
+import reprlib
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 MAX_GROUPS = 32  # of a group normalisation, at the paper's widths
 EXPLICIT_PIXELS = 1024  # up to which a CPU holds all H·W × H·W weights of an attention at once
 EPS = 1e-6  # of every group normalisation
+LARGEST = {"image_size": 4096, "channels": 1024, "res_blocks": 64}  # no file asks for more than a machine has
+WIDEST = 4096  # channels of features
 ZERO_GAIN = 1e-5  # of the layers that the paper initialises "to zero": scale 1e-10 of the variance
 
 
@@ -56,6 +59,14 @@ class UNetConfig:
         if not self.multipliers or min(self.multipliers) < 1:
             raise ValueError(f"multipliers must be integers of at least 1; got {self.multipliers}")
         levels = len(self.multipliers)
+        for name, most in LARGEST.items():
+            if (given := getattr(self, name)) > most:
+                raise ValueError(f"{name} must be at most {most}; got {reprlib.repr(given)}")
+        if self.width * max(self.multipliers) > WIDEST:
+            raise ValueError(
+                f"width times the largest multiplier must be at most {WIDEST}; "
+                f"got {reprlib.repr(self.width * max(self.multipliers))}"
+            )
         if self.image_size < 1 or self.image_size % 2 ** (levels - 1):
             allowed = f"a multiple of {2 ** (levels - 1)} for {levels} levels"
             raise ValueError(f"image_size must be {allowed}; got {self.image_size}")
@@ -132,6 +143,21 @@ class TimeEmbedding(nn.Module):
         return out
 
 
+class Dropout(nn.Dropout):
+    """Set each activation to zero with probability p while training, and divide the others by 1 − p.
+
+    On the CPU the mask comes from float32 uniforms, which PyTorch draws twice as fast as Bernoulli variables;
+    p is met to 2⁻²⁴.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map any shape to itself."""
+        if not self.training or self.p == 0 or x.device.type != "cpu":
+            return super().forward(x)
+        kept = torch.rand_like(x, dtype=torch.float32).ge_(self.p).to(x.dtype)
+        return x * kept.div_(1 - self.p)
+
+
 class ResBlock(nn.Module):
     """Normalise, swish, convolve, twice; the time is added in between, the input at the end."""
 
@@ -148,7 +174,7 @@ class ResBlock(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(time_channels, out_channels)
         self.norm2 = group_norm(out_channels, groups)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.conv_shortcut = (
             nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()

@@ -9,6 +9,7 @@ from torch import nn
 
 from ddpm_ref.unet import (
     Attention,
+    Dropout,
     ResBlock,
     UNet,
     UNetConfig,
@@ -250,3 +251,18 @@ def test_a_size_outside_its_domain_is_refused(wrong: dict[str, object], message:
 def test_a_wrong_input_is_refused(x: torch.Tensor, t: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         UNet(SMALL)(x, t)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_dropout_drops_a_share_p_and_scales_the_rest(dtype: torch.dtype) -> None:
+    p, n = 0.1, 200_000
+    dropout = Dropout(p)
+    x = torch.ones(n, dtype=dtype, requires_grad=True)
+    torch.manual_seed(0)
+    y = dropout(x)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(gradient, y)  # x is 1: both are the mask
+    dropped = y == 0
+    assert abs(float(dropped.double().mean()) - p) < 5 * (p * (1 - p) / n) ** 0.5
+    assert torch.equal(y[~dropped], torch.full_like(y, 1 / (1 - p))[~dropped])
+    assert torch.equal(dropout.eval()(x), x)
