@@ -184,6 +184,8 @@ def arguments_parser() -> Parser:
     add("--steps", type=integer(1), help="updates")
     add("--batch-size", type=integer(1), help="images per update, over all processes")
     add("--lr", type=positive, help="learning rate")
+    add("--warmup", type=integer(0), help="updates until the learning rate is reached")
+    add("--ema-decay", type=probability, help="decay of the average of the weights")
     add("--seed", type=integer(0), help="of everything random")
     add("--schedule", dest="beta_schedule", choices=get_args(BetaSchedule), help="how β rises")
     add("--prediction", choices=get_args(Prediction), help="what the network predicts")
