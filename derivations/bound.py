@@ -1040,6 +1040,11 @@ goal = claim(
 goal
 
 # %% [markdown]
+# For Gaussian data and their exact denoiser every term is known:
+#
+# <!-- picture bound -->
+
+# %% [markdown]
 # ## One latent again, and many
 #
 # With $T = 1$ nothing is left of the sum, and the bound is the autoencoder's, with $z = x_1$.

@@ -724,6 +724,11 @@ lossless = claim(
 lossless
 
 # %% [markdown]
+# The curve, for two laws of images:
+#
+# <!-- picture rate-distortion -->
+
+# %% [markdown]
 # ## What this chapter assumed
 #
 # Kraft's inequality and the existence of codes within a few bits of it; Shannon's theorem for Gaussians; the

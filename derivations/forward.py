@@ -11,9 +11,9 @@
 # not for some $T$ that was tried.
 
 # %%
-from sympy import Eq, Expr, Gt, Integer, cos, diff, log, pi, sqrt
+from sympy import Eq, Expr, Gt, Integer, cos, diff, pi, sqrt
 
-from derivations.gaussians import after_step, chain, density, log_normal, reparameterization
+from derivations.gaussians import after_step, chain, density, is_sample_of, reparameterization
 from derivations.proof.certificates import induction, stays_below, tends_to_zero
 from derivations.proof.claims import Equation, Eventually, Holds, Law, claim, mutant
 from derivations.proof.obligations import Obligation, at_most, equal, less
@@ -33,7 +33,6 @@ from derivations.proof.symbols import (
     beta_sum_t,
     beta_T,
     beta_t,
-    d,
     eps,
     eps_merged,
     eps_prev,
@@ -108,13 +107,7 @@ step = claim(
     "One step as a sample",
     Equation(x_t, sqrt(alpha_t) * x_prev + sqrt(1 - alpha_t) * eps),
     given=NOISE,
-    proof=lambda value: [
-        equal(
-            log_normal(value, kernel.mean, kernel.variance) + d * log(diff(value, eps)),
-            log_normal(eps, 0 * x_0, Integer(1)),
-            "density at the image times stretch of volume",
-        )
-    ],
+    proof=lambda value: is_sample_of(value, eps, kernel.mean, kernel.variance),
     mutants=[
         mutant("variance for deviation", value=sqrt(alpha_t) * x_prev + (1 - alpha_t) * eps),
         mutant("not shrunk", value=x_prev + sqrt(1 - alpha_t) * eps, seen="D3 line 77, as a first sketch"),
@@ -223,13 +216,7 @@ sample = claim(
     "A noised image in one line",
     Equation(x_t, sqrt(alpha_bar_t) * x_0 + sqrt(1 - alpha_bar_t) * eps),
     given=SCHEDULE,
-    proof=lambda value: [
-        equal(
-            log_normal(value, marginal.mean, marginal.variance) + d * log(diff(value, eps)),
-            log_normal(eps, 0 * x_0, Integer(1)),
-            "density at the image times stretch of volume",
-        )
-    ],
+    proof=lambda value: is_sample_of(value, eps, marginal.mean, marginal.variance),
     mutants=[
         mutant(
             "variance for deviation",
@@ -248,6 +235,11 @@ sample = claim(
     remark="The kernel and this line say the same; the proof is the change of variable between them.",
 )
 sample
+
+# %% [markdown]
+# The same image at seven times, with the same noise:
+#
+# <!-- picture forward -->
 
 # %% [markdown]
 # ## Any stretch of steps
@@ -565,6 +557,11 @@ cosine_schedule = claim(
 cosine_schedule
 
 # %% [markdown]
+# Both, for a thousand steps:
+#
+# <!-- picture schedules -->
+
+# %% [markdown]
 # ## Two steps by hand
 #
 # Most derivations of the closed form write out two steps and then say "and so on". The noise of the earlier
@@ -623,13 +620,7 @@ def of_merged_noise(value: Expr) -> list[Obligation]:
     keep, noise = diff(step.value, x_prev), diff(step.value, eps)
     earlier_noise = diff(earlier_step, eps_prev)
     mean, variance = after_step(sqrt(alpha_prev) * x_two_back, earlier_noise**2, keep, noise**2)
-    return [
-        equal(
-            log_normal(value, mean, variance) + d * log(diff(value, eps_merged)),
-            log_normal(eps_merged, 0 * x_0, Integer(1)),
-            "density at the image times stretch of volume",
-        )
-    ]
+    return is_sample_of(value, eps_merged, mean, variance)
 
 
 two_steps_merged = claim(

@@ -12,7 +12,7 @@
 # %%
 from collections.abc import Callable
 
-from sympy import Expr, Integer, diff, exp, log, pi, sqrt
+from sympy import Expr, Integer, Symbol, diff, exp, log, pi, sqrt
 
 from derivations.proof.certificates import antiderivative, gaussian_integral, same_density
 from derivations.proof.claims import Equation, Law, claim, mutant
@@ -151,18 +151,23 @@ density
 # deviation, not the variance) and moved by $\mu$. By the change-of-variable formula the density at the
 # image, times the stretch of volume $\sigma^d$, is the density at the source.
 
+
 # %%
+def is_sample_of(value: Expr, noise: Symbol, mean: Expr, variance: Expr) -> list[Obligation]:
+    return [
+        equal(
+            log_normal(value, mean, variance) + d * log(diff(value, noise)),
+            log_normal(noise, Integer(0), Integer(1)),
+            "density at the image times stretch of volume",
+        )
+    ]
+
+
 reparameterization = claim(
     "gaussians.reparameterization",
     "Reparameterisation",
     Equation(x, mu + sigma * eps),
-    proof=lambda value: [
-        equal(
-            log_normal(value, mu, sigma**2) + d * log(diff(value, eps)),
-            log_normal(eps, 0 * mu, Integer(1)),
-            "density at the image times stretch of volume",
-        )
-    ],
+    proof=lambda value: is_sample_of(value, eps, mu, sigma**2),
     mutants=[
         mutant(
             "variance for deviation",

@@ -428,6 +428,11 @@ weight = claim(
 weight
 
 # %% [markdown]
+# Along two schedules:
+#
+# <!-- picture loss-weights -->
+
+# %% [markdown]
 # The other predictions differ from the noise error by a factor that depends on $t$ alone, so training on
 # them is training on the noise with another weight.
 

@@ -244,6 +244,11 @@ below_step = claim(
 below_step
 
 # %% [markdown]
+# The weights and the variance along two schedules:
+#
+# <!-- picture posterior -->
+
+# %% [markdown]
 # ## The first step
 #
 # At $t = 1$ the state before is the image itself. The formulas say so: with $\bar\alpha_0 = 1$ the mean is

@@ -611,6 +611,11 @@ bias = claim(
 bias
 
 # %% [markdown]
+# Beside the variance that was wanted:
+#
+# <!-- picture langevin-bias -->
+
+# %% [markdown]
 # It settles at all only if the slope is less than one in size. That allows steps up to four times the
 # target's variance; beyond, the walk explodes.
 

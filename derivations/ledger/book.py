@@ -7,26 +7,23 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
-from derivations import CHAPTERS
 from derivations.ledger import sources
 from derivations.ledger.row import Document, Row
 from derivations.proof.cards import comparison
-from derivations.proof.claims import Claim, registered
+from derivations.proof.claims import Claim, every_claim
 
 # The reading order, and the module of each: its DOCUMENT holds the rows.
 DOCUMENTS = ("d1", "d2", "d3", "d4", "d5", "ho2020", "further")
 
 
 def documents() -> list[Document]:
-    """Import the chapters and the documents, and return the documents in order."""
-    for chapter in CHAPTERS:
-        import_module(f"derivations.{chapter}")
+    """Import the documents, and return them in order."""
     return [import_module(f"derivations.ledger.{name}").DOCUMENT for name in DOCUMENTS]
 
 
 def problems(documents: Sequence[Document], claims: Iterable[Claim] | None = None) -> list[str]:
     """Name what is short: undecided or misfiled rows, formulas without a row, claims without a use."""
-    claims = list(registered() if claims is None else claims)
+    claims = list(every_claim().values() if claims is None else claims)
     rows = [row for document in documents for row in document.rows]
     found = [problem for row in rows for problem in row.problems]
     found += [

@@ -9,10 +9,12 @@ from time import perf_counter
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from derivations.ledger import book, sources
+from derivations.ledger import book, canaries, sources
 from derivations.ledger.row import Document
+from derivations.proof import canaries as proof_canaries
 
 COLUMNS = ("proved", "definition", "refuted", "numeric", "assumed", "not a statement", "unknown")
 
@@ -22,7 +24,7 @@ def run(json_file: Path | None) -> int:
     began = perf_counter()
     console = Console(highlight=False)
     documents = book.documents()
-    problems = book.problems(documents)
+    problems = [*proof_canaries.problems(), *canaries.problems(), *book.problems(documents)]
     console.print(table(documents))
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -38,8 +40,12 @@ def run(json_file: Path | None) -> int:
     )
     if json_file is not None:
         text = json.dumps([book.as_json(row) for row in rows], indent=1, ensure_ascii=False)
-        json_file.write_text(text + "\n", encoding="utf-8")
-        console.print(f"Written to {json_file}.")
+        try:
+            json_file.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            print(f"python -m derivations: --json {json_file}: {error.strerror}", file=sys.stderr)
+            return 1
+        console.print(f"Written to {escape(str(json_file))}.")
     return 1 if problems else 0
 
 

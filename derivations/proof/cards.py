@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympy import Basic
 from sympy.core.relational import Relational
 
 from derivations.proof import hypotheses
-from derivations.proof.claims import Claim, Parts
 from derivations.proof.dimension import by_coordinates
 from derivations.proof.held import tests_holding
 from derivations.proof.obligations import Obligation, holds
 from derivations.proof.symbols import tex
 from derivations.proof.witness import UndefinedError, Witness, evaluate, fails, show
+
+if TYPE_CHECKING:  # a claim shows itself by its card
+    from derivations.proof.claims import Claim, Parts
 
 # A notebook's output of this kind is a claim as JSON; a page is made from it when the whole book is known.
 MIME = "application/vnd.ddpm-ref.claim+json"

@@ -10,9 +10,10 @@ Verdicts are computed here and nowhere typed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from itertools import islice
 from time import perf_counter
 from typing import Literal, Protocol
@@ -20,7 +21,8 @@ from typing import Literal, Protocol
 from sympy import Basic, Eq, Expr, Ge, Gt, Le, Lt, PolynomialError, sympify
 from sympy.core.relational import Relational
 
-from derivations.proof import normal_form, witness, z3_kernel
+from derivations import CHAPTERS
+from derivations.proof import cards, normal_form, witness, z3_kernel
 from derivations.proof.obligations import Obligation, check_readable, holds, well_posed
 from derivations.proof.symbols import tex
 from derivations.proof.witness import POINTS_TRIED, Witness
@@ -241,14 +243,10 @@ class Claim:
         return [replace(o, given=(*self.given, *o.given)) for o in made]
 
     def _repr_markdown_(self) -> str:
-        from derivations.proof.cards import as_json, card  # the card needs claims; claims need no card
-
-        return card(as_json(self))
+        return cards.card(cards.as_json(self))
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
-        from derivations.proof.cards import MIME, as_json
-
-        return {MIME: as_json(self)}
+        return {cards.MIME: cards.as_json(self)}
 
 
 _proving: list[set[str]] = []
@@ -326,9 +324,14 @@ def _by_itself(relation: Relational) -> list[Obligation]:
     return [holds(relation, "as stated")]
 
 
-def registered() -> Iterator[Claim]:
-    """Yield the claims entered so far, in reading order."""
-    yield from _registry.values()
+def every_claim() -> dict[str, Claim]:
+    """Import every chapter; return all claims by their ids, in reading order."""
+    for chapter in CHAPTERS:
+        import_module(f"derivations.{chapter}")
+    place = {
+        chapter: k for k, chapter in enumerate(CHAPTERS)
+    }  # whoever imports one imports what it uses first
+    return dict(sorted(_registry.items(), key=lambda item: place.get(item[0].partition(".")[0], len(place))))
 
 
 def _decide(claim: Claim) -> Result:

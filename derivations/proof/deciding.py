@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from derivations import CHAPTERS
 from derivations.proof.cards import as_json
-from derivations.proof.claims import Claim, registered
+from derivations.proof.claims import Claim, every_claim
 
 # A process of its own takes as long to start as this many claims take to decide.
 FEW = 40
@@ -23,14 +22,14 @@ FEW = 40
 
 def select(names: Sequence[str]) -> list[Claim]:
     """Import the chapters and return the claims asked for, or all of them, in reading order."""
-    for chapter in CHAPTERS:
-        import_module(f"derivations.{chapter}")
-    claims = list(registered())
-    known = {claim.id for claim in claims} | set(CHAPTERS)
+    claims = every_claim()
+    known = claims.keys() | set(CHAPTERS)
     for name in names:
         if name not in known:
             raise ValueError(f"no chapter or claim is called {name!r}; chapters are {', '.join(CHAPTERS)}")
-    return [claim for claim in claims if not names or claim.id in names or claim.id.split(".")[0] in names]
+    return [
+        claim for id, claim in claims.items() if not names or id in names or id.partition(".")[0] in names
+    ]
 
 
 def decide(ids: Sequence[str], console: Console) -> list[dict[str, Any]]:
@@ -54,4 +53,4 @@ def decide(ids: Sequence[str], console: Console) -> list[dict[str, Any]]:
 
 def decided(id: str) -> dict[str, Any]:
     """Decide one claim and return its row."""
-    return as_json(next(claim for claim in registered() if claim.id == id))
+    return as_json(every_claim()[id])

@@ -8,19 +8,17 @@ Inequalities are left out, because code does not compute them.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sympy import sstr
 from sympy.core.relational import Relational
 
-from derivations import CHAPTERS
-from derivations.proof.claims import Claim, Parts, registered
+from derivations.proof.arguments import Parser
+from derivations.proof.claims import Claim, Parts, every_claim
 from derivations.proof.symbols import VECTORS
 
 FILE = Path(__file__).resolve().parents[2] / "ddpm_ref" / "conformance" / "formulas.json"
@@ -42,11 +40,9 @@ def _entry(claim: Claim) -> dict[str, Any]:
 
 def book() -> str:
     """Return the file's text."""
-    for chapter in CHAPTERS:
-        import_module(f"derivations.{chapter}")
     claims = {
-        claim.id: _entry(claim)
-        for claim in registered()
+        id: _entry(claim)
+        for id, claim in every_claim().items()
         if not any(isinstance(part, Relational) for part in claim.statement.parts.values())
     }
     written = {
@@ -59,13 +55,13 @@ def book() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the file, or compare it; return 1 if it is stale."""
-    parser = argparse.ArgumentParser(prog="python -m derivations.proof.export", description=__doc__)
+    parser = Parser(prog="python -m derivations.proof.export", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare the file, and write nothing")
     options = parser.parse_args(arguments)
     text = book()
     if not options.check:
         FILE.write_text(text, encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text:
+    elif not FILE.exists() or FILE.read_bytes() != text.encode():
         print(f"{FILE.name} is stale: run python -m derivations.proof.export", file=sys.stderr)
         return 1
     return 0

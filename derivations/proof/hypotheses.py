@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from sympy import Basic, Ge, Gt, Le, Lt, Symbol
 from sympy.core.relational import Relational
 
-from derivations.proof.claims import Claim
 from derivations.proof.symbols import STANDARD_NORMALS, VECTORS, tex
+
+if TYPE_CHECKING:  # a claim shows itself by its card, which has its hypotheses
+    from derivations.proof.claims import Claim
 
 
 def symbols(claim: Claim) -> list[Symbol]:

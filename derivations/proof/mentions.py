@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 from derivations import CHAPTERS
 from derivations.ledger import book, sources
-from derivations.proof.claims import registered
+from derivations.proof.claims import every_claim
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = re.compile(r"(?<![`\\])`([^`\n]+)`(?!`)")
@@ -48,20 +47,13 @@ def _problems(line: str) -> Iterator[str]:
     for quoted in CODE.findall(line):
         if quoted.endswith(FILES):
             continue
-        if CLAIM.fullmatch(quoted) and quoted not in _claims():
+        if CLAIM.fullmatch(quoted) and quoted not in every_claim():
             yield f"no claim is called `{quoted}`"
         elif FUNCTION.fullmatch(quoted) and not exists(quoted):
             yield f"nothing in the code is called `{quoted}`"
     for document, number in LINE.findall(line):
-        if not 1 <= int(number) <= _lengths().get(document, 0):
+        if len(number) > 9 or not 1 <= int(number) <= _lengths().get(document, 0):
             yield f"there is no line {document}:{number}"
-
-
-@cache
-def _claims() -> set[str]:
-    for chapter in CHAPTERS:
-        import_module(f"derivations.{chapter}")
-    return {claim.id for claim in registered()}
 
 
 @cache
@@ -69,7 +61,7 @@ def _lengths() -> dict[str, int]:
     """Count the lines of each document; where it is not at hand, up to the last that a row or claim names."""
     known: dict[str, int] = {}
     named = [f"{row.document}:{row.line}" for document in book.documents() for row in document.rows]
-    named += [source for claim in registered() for source in claim.sources]
+    named += [source for claim in every_claim().values() for source in claim.sources]
     for document, line in (match.groups() for match in map(LINE.fullmatch, named) if match):
         known[document] = max(known.get(document, 0), int(line))
     return {name: len(sources.lines(name)) if sources.holds(name) else last for name, last in known.items()}
@@ -80,10 +72,17 @@ def exists(name: str, root: Path = ROOT) -> bool:
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
         path = root.joinpath(*parts[:cut])
-        module = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if module.is_file():
+        module = path / "__init__.py" if _is(path.is_dir) else path.with_suffix(".py")
+        if _is(module.is_file):
             return _defines(ast.parse(module.read_text(encoding="utf-8")), parts[cut:])
     return False
+
+
+def _is(what: Callable[[], bool]) -> bool:
+    try:
+        return what()
+    except OSError:  # a name too long for a file
+        return False
 
 
 def _defines(node: ast.Module | ast.ClassDef, names: list[str]) -> bool:

@@ -5,7 +5,6 @@ those that are stale. Either way it names every page that mentions a claim, a fu
 that does not exist.
 """
 
-import argparse
 import difflib
 import os
 import re
@@ -27,7 +26,8 @@ from traitlets.config import Config
 from derivations import CHAPTERS
 from derivations.ledger import anchors, book
 from derivations.ledger import pages as ledger
-from derivations.proof import cards, counts, graph, mentions
+from derivations.proof import arguments, cards, counts, graph, mentions
+from derivations.proof.illustrations import illustrated
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -118,7 +118,8 @@ def run(script: Path) -> Chapter:
     """Run a chapter: its prose, its code, and what that code shows.
 
     Raises:
-        ValueError: a cell raised, or wrote to stderr (a warning is not part of a page).
+        ValueError: a cell raised, or wrote to stderr (a warning is not part of a page), or its prose shows a
+            picture that there is not.
     """
     notebook = jupytext.read(script, fmt="py:percent")
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -155,6 +156,7 @@ def run(script: Path) -> Chapter:
         raise ValueError(
             f"{script.name} must open with a markdown cell whose first line is its title, # …; got {title!r}"
         )
+    rest = illustrated(rest, script.name)
     return Chapter(f"{title}\n\n{NOTICE.format(source=f'derivations/{script.name}')}\n{rest}\n", claims)
 
 
@@ -219,7 +221,7 @@ def stale(fresh: dict[str, str], docs: Path = DOCS) -> dict[str, list[str]]:
     """Compare the pages under docs/ with fresh ones: path to the lines of a diff, where they differ."""
     made = {path for pattern in MADE for path in docs.glob(pattern)}
     made |= {docs / name for name in fresh if (docs / name).is_file()}  # a page of which a part is made
-    tracked = {path.relative_to(docs).as_posix(): path.read_text(encoding="utf-8") for path in made}
+    tracked = {path.relative_to(docs).as_posix(): _text(path) for path in made}
     return {
         name: list(
             difflib.unified_diff(
@@ -240,15 +242,22 @@ def written(docs: Path = DOCS) -> dict[str, str]:
     """Read every page under docs/ that is written by hand: path to text."""
     made = {path for pattern in MADE for path in docs.glob(pattern)}
     return {
-        path.relative_to(docs).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(docs).as_posix(): _text(path)
         for path in sorted(docs.rglob("*.md"))
         if path not in made
     }
 
 
+def _text(page: Path) -> str:
+    try:
+        return page.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"a page must be text in UTF-8; {page}: {error}") from error
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the pages, or check them; the exit status is 1 where a chapter fails or a page is stale."""
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog="python -m derivations.proof.render",
         description="Write the pages under docs/ that are made from the chapters and the ledger.",
     )
@@ -257,13 +266,13 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         fresh = pages()
-    except (ValueError, FileNotFoundError) as error:
+        wrong = mentions.wrong({**written(), **fresh})
+        differences = stale(fresh)
+    except (ValueError, OSError) as error:
         print(f"render: {error}", file=sys.stderr)
         return 1
-    wrong = mentions.wrong({**written(), **fresh})
     for problem in wrong:
         print(f"render: {problem}", file=sys.stderr)
-    differences = stale(fresh)
 
     if options.check:
         for name, diff in differences.items():

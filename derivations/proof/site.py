@@ -6,11 +6,12 @@ from disk may load scripts, and nothing else. The theme looks for it there.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from derivations.proof.arguments import Parser, path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,13 +31,21 @@ def search_from_disk(folder: Path) -> None:
     (folder / "search" / "search_index.js").write_text(f"var __index = {index};\n", encoding="utf-8")
 
 
+def is_site_or_empty(folder: Path) -> bool:
+    """Tell whether mkdocs may empty a folder: a site is in it, or nothing."""
+    return (folder / "search" / "search_index.json").is_file() or not any(folder.iterdir())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the site; the exit status is that of mkdocs."""
-    parser = argparse.ArgumentParser(prog="python -m derivations.proof.site", description=build.__doc__)
+    parser = Parser(prog="python -m derivations.proof.site", description=build.__doc__)
     parser.add_argument(
-        "--site-dir", type=Path, default=ROOT / "site", metavar="DIR", help="default: site/ beside mkdocs.yml"
+        "--site-dir", type=path, default=ROOT / "site", metavar="DIR", help="default: site/ beside mkdocs.yml"
     )
-    return build(parser.parse_args(arguments).site_dir.absolute())
+    folder: Path = parser.parse_args(arguments).site_dir.absolute()
+    if folder.exists() and not (folder.is_dir() and is_site_or_empty(folder)):  # mkdocs would empty it
+        parser.error(f"--site-dir must be a new or empty folder, or a built site; got {folder}")
+    return build(folder)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import flint
 
+from derivations.proof.arguments import Parser
 from derivations.vectors.annotate import annotated
 from derivations.vectors.balls import PRECISION_BITS
 from derivations.vectors.named import CONFIGS, betas
@@ -89,7 +89,7 @@ def checksums(made: dict[str, str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check; return 1 where a file is stale or a claim does not give the truth."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m derivations.vectors",
         description="Write ddpm_ref/conformance/vectors/ from the definitions and the claims' mutants.",
     )
@@ -97,12 +97,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         made = files()
-    except ArithmeticError as error:
+        made[CHECKSUMS] = checksums(made)
+    except (ArithmeticError, OSError) as error:
         print(f"python -m derivations.vectors: {error}", file=sys.stderr)
         return 1
-    made[CHECKSUMS] = checksums(made)
-    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir() if path.name != SCHEMA}
-    stale = sorted(name for name in made.keys() | there.keys() if made.get(name) != there.get(name))
+    there = {
+        path.name: path.read_bytes() for path in FOLDER.iterdir() if path.name != SCHEMA and path.is_file()
+    }
+    fresh = {name: text.encode() for name, text in made.items()}
+    stale = sorted(name for name in fresh.keys() | there.keys() if fresh.get(name) != there.get(name))
     if options.check:
         for name in stale:
             print(f"Stale: {FOLDER.name}/{name}", file=sys.stderr)

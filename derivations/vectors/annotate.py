@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import flint
@@ -19,8 +18,7 @@ import numpy as np
 from sympy import Basic, lambdify
 from sympy.printing.pycode import PythonCodePrinter
 
-from derivations import CHAPTERS
-from derivations.proof.claims import Claim, Mutant, registered
+from derivations.proof.claims import Mutant, every_claim
 from derivations.vectors.balls import DIGITS, PRECISION_BITS, decimal, exact
 from derivations.vectors.vector import Read, Value, Vector
 
@@ -32,13 +30,7 @@ MUTANT_DIGITS = 20
 SCALE_DIGITS = 10
 
 
-@cache
-def claims() -> Mapping[str, Claim]:
-    """Every claim of the book, by its id."""
-    for chapter in CHAPTERS:
-        import_module(f"derivations.{chapter}")
-    return {claim.id: claim for claim in registered()}
-
+claims = cache(every_claim)
 
 # -- evaluating an expression --------------------------------------------------------------------------------
 
