@@ -52,7 +52,8 @@ def prior_term(schedule: Schedule, x_0: Tensor) -> Tensor:
     x_0 = x_0.to(working_dtype(x_0.dtype))
     alpha_bar = schedule.at("alpha_bar", schedule.T, x_0)
     variance = schedule.at("one_minus_alpha_bar", schedule.T, x_0)
-    return 0.5 * sum_coordinates(alpha_bar * x_0.square() + log_excess(variance, -alpha_bar), x_0)
+    left = schedule.at("sqrt_alpha_bar", schedule.T, x_0) * x_0
+    return 0.5 * sum_coordinates(left.square() + log_excess(variance, -alpha_bar), x_0)
 
 
 class Term(NamedTuple):

@@ -1,7 +1,8 @@
 """What a run leaves on disk: tensors as safetensors with a checksum, everything else as JSON. No pickle.
 
 A file is written beside its place, flushed to the disk and then moved there, so that whatever ends the
-process leaves the old file or the new one. Every file of tensors carries a SHA-256 of its contents.
+process leaves the old file or the new one. Every file of tensors carries a SHA-256 of its contents, and the
+configuration of its run.
 """
 
 import hashlib
@@ -9,7 +10,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,18 +23,33 @@ from torch import Tensor, nn
 from ddpm_ref.presets import Config
 from ddpm_ref.unet import UNet
 
+# A run may go on with others of these: the state after an update does not depend on them.
+FREE = frozenset({"steps", "checkpoint_every", "keep", "sample_every", "samples"})
+# A checkpoint is five times as large as its network, and holds states of generators and an order besides.
+TIMES, BESIDES = 8, 2**28
+FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+
+State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors, and facts about them
+
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all, and durably."""
+    """Write a file, whole or not at all, and durably.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left of it.
+    """
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)  # left by a process that was killed; a link is not followed
+        with part.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError:  # such as a full disk: give back what there is
-        part.unlink(missing_ok=True)
+    except OSError as error:  # such as a full disk: give back what there is
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        error.filename = str(path)
         raise
 
 
@@ -50,14 +67,20 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
     write_bytes(path, save(plain, metadata=head))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path, most: int | None = None) -> State:
     """Read what `write_tensors` wrote.
 
+    Args:
+        path: of the file.
+        most: bytes that it may have, where that is known.
+
     Raises:
-        ValueError: if the file is missing, a pickle, no safetensors file, truncated or altered.
+        ValueError: if the file is missing, too large, a pickle, no safetensors file, truncated or altered.
     """
     try:
         refuse_pickle(path)
+        if most is not None and (size := path.stat().st_size) > most:
+            raise ValueError(f"weights must fit the model, at most {most} bytes; {path} has {size}")
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             head = _head(file)
@@ -69,17 +92,23 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(f"weights must have a checksum, as ddpm_ref writes them; {path} has none")
     if _digest(tensors, head["facts"]) != head["sha256"]:
         raise ValueError(f"weights must be as they were written; {path} is damaged: its checksum differs")
-    facts: dict[str, Any] = json.loads(head["facts"])
+    try:
+        facts = json.loads(head["facts"])
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise ValueError(f"weights must come with facts, as ddpm_ref writes them; {path} has others")
     return tensors, facts
 
 
 def _head(file: Any) -> dict[str, str] | None:
     """Read the facts, as text, and the checksum of an opened file; None where it is not one of ours."""
     try:
-        head: dict[str, str] = json.loads(file.metadata()["ddpm_ref"])
-        return {name: head[name] for name in ("facts", "sha256")}
-    except (KeyError, TypeError, ValueError):
+        head = json.loads(file.metadata()["ddpm_ref"])
+        found = {name: head[name] for name in ("facts", "sha256")}
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
+    return found if all(isinstance(text, str) for text in found.values()) else None
 
 
 def refuse_pickle(path: Path) -> None:
@@ -106,11 +135,11 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
 
 
 def check_fit(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that are not those of a model.
+    """Refuse tensors that are not those of a model, or that no training leaves.
 
     Raises:
-        ValueError: if a name is missing or unknown or a shape differs; it names the first, in the model's
-            order.
+        ValueError: if a name is missing or unknown, a shape differs, or values are not finite or not in
+            floating point; it names the first, in the model's order.
     """
     names = [*expected, *(name for name in tensors if name not in expected)]
     shapes = [
@@ -125,11 +154,46 @@ def check_fit(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, 
             f"weights must fit the model; {path} differs in {len(different)} tensors, first {name}: "
             f"{there} in the file, {here} in the model"
         )
+    if odd := [name for name in expected if tensors[name].dtype not in FLOATS]:
+        raise ValueError(f"weights must be floating point; {path} has {tensors[odd[0]].dtype} in {odd[0]}")
+    if bad := [name for name in expected if not bool(tensors[name].isfinite().all())]:
+        raise ValueError(f"weights must be finite; {path} has NaN or infinity in {bad[0]}")
 
 
-def write_weights(path: Path, model: nn.Module, step: int) -> None:
-    """Write the weights of a model and the number of updates they have had, whole or not at all."""
-    write_tensors(path, model.state_dict(), {"step": step})
+def check_run(path: Path, facts: Mapping[str, Any], config: Config) -> None:
+    """Refuse what another run left, which is one with another configuration.
+
+    Raises:
+        ValueError: if a setting differs that the state after an update depends on; it names the first.
+    """
+    if not isinstance(facts.get("config"), dict):
+        raise ValueError(f"weights must say which run they are of; {path} does not")
+    theirs, ours = _settings(facts["config"]), _settings(json.loads(json.dumps(config.to_dict())))
+    for name in (*ours, *(name for name in theirs if name not in ours)):
+        if name not in FREE and (got := theirs.get(name)) != (had := ours.get(name)):
+            raise ValueError(
+                f"weights must be of the run that config.json describes; {path} is of another, whose {name} "
+                f"is {got!r} and not {had!r}"
+            )
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """List all settings, those of the network as `unet.width`."""
+    network = config.get("unet")
+    inner = {f"unet.{name}": value for name, value in network.items()} if isinstance(network, dict) else {}
+    return {**config, "unet": None, **inner}
+
+
+def write_weights(path: Path, model: nn.Module, step: int, **facts: Any) -> None:
+    """Write the weights of a model and the number of updates they have had, whole or not at all.
+
+    Args:
+        path: of the file.
+        model: whose they are.
+        step: updates.
+        facts: what else to say of them. In a run: `config`, and `average`, whether they are averaged.
+    """
+    write_tensors(path, model.state_dict(), {**facts, "step": step})
 
 
 def read_weights(path: Path, model: nn.Module, prefix: str = "") -> int:
@@ -141,15 +205,27 @@ def read_weights(path: Path, model: nn.Module, prefix: str = "") -> int:
         prefix: of the tensors' names in the file; in a checkpoint, `model.` or `ema.`.
 
     Raises:
-        ValueError: if `read_tensors` would, or if names and shapes are not the model's.
+        ValueError: if `read_tensors` would, names and shapes are not the model's, or a value is not finite.
     """
-    tensors, facts = read_tensors(path)
-    if "step" not in facts:
-        raise ValueError(f"weights must say how many updates they have had; {path} does not")
-    weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    check_fit(path, weights, model.state_dict())
+    weights, facts = _weights(path, model, prefix)
     model.load_state_dict(weights)
     return int(facts["step"])
+
+
+def _weights(path: Path, model: nn.Module, prefix: str) -> State:
+    """Read weights that fit a model, which may be on the device `meta`."""
+    expected = model.state_dict()
+    tensors, facts = read_tensors(path, room(expected))
+    if type(step := facts.get("step")) is not int or step < 0:
+        raise ValueError(f"weights must say how many updates they have had; {path} does not")
+    weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    check_fit(path, weights, expected)
+    return weights, facts
+
+
+def room(weights: Mapping[str, Tensor]) -> int:
+    """Give the size in bytes that no checkpoint of a network exceeds."""
+    return TIMES * sum(tensor.nbytes for tensor in weights.values()) + BESIDES
 
 
 class Saved(NamedTuple):
@@ -175,8 +251,8 @@ class Checkpoints:
         """Go through the checkpoints, the latest first."""
         found = []
         for path in self.folder.glob("step-*.safetensors"):
-            if match := re.fullmatch(r"step-(\d+)", path.stem):
-                found.append(Saved(path, int(match[1])))
+            if (step := _step_in_name(path)) is not None and path.is_file():
+                found.append(Saved(path, step))
         return iter(sorted(found, key=lambda saved: -saved.step))
 
     @property
@@ -200,19 +276,40 @@ class Checkpoints:
                 saved.path.unlink()
         return path
 
-    def read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Read one; where it is damaged, say which one before it is not.
+    def read(
+        self, path: Path, check: Callable[[Path, State], None] = lambda *_: None, most: int | None = None
+    ) -> State:
+        """Read one; where it will not do, say which one before it does.
+
+        Args:
+            path: of the checkpoint.
+            check: raises `ValueError` where one is not of the run.
+            most: bytes that one may have.
 
         Raises:
-            ValueError: if it cannot be read.
+            ValueError: if it cannot be read, or has the name of another step, or `check` does.
         """
         try:
-            return read_tensors(path)
+            return self._read(path, check, most)
         except ValueError as error:
             for saved in self:
-                if saved.path.name < path.name and _reads(saved.path):
+                if saved.path.name < path.name and self._will_do(saved.path, check, most):
                     raise ValueError(f"{error}. The one before is intact: --resume {saved.path}") from error
             raise ValueError(f"{error}. No checkpoint before it is intact") from error
+
+    def _read(self, path: Path, check: Callable[[Path, State], None], most: int | None) -> State:
+        state = read_tensors(path, most)
+        if (named := _step_in_name(path)) not in (None, step := state[1].get("step")):
+            raise ValueError(f"a checkpoint must hold the step of its name, {named}; {path} holds {step!r}")
+        check(path, state)
+        return state
+
+    def _will_do(self, path: Path, check: Callable[[Path, State], None], most: int | None) -> bool:
+        try:
+            self._read(path, check, most)
+        except ValueError:
+            return False
+        return True
 
     def set_aside(self, after: int) -> None:
         """Rename the checkpoints of later steps, which a run that goes on from `after` will write anew."""
@@ -228,16 +325,13 @@ def _held_out_loss(path: Path) -> float:
             head = _head(file)
         loss = float(json.loads(head["facts"])["held_out_loss"]) if head else math.inf
         return loss if math.isfinite(loss) else math.inf
-    except (OSError, SafetensorError, KeyError, ValueError):
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
         return math.inf
 
 
-def _reads(path: Path) -> bool:
-    try:
-        read_tensors(path)
-    except ValueError:
-        return False
-    return True
+def _step_in_name(path: Path) -> int | None:
+    match = re.fullmatch(r"step-(\d+)", path.stem)
+    return int(match[1]) if match else None
 
 
 def find_checkpoint(given: Path) -> tuple[Path, Path | None]:
@@ -271,22 +365,31 @@ def read_config(folder: Path) -> Config:
         raise ValueError(f"run must be a folder written by ddpm_ref.train; {folder} has no config.json")
     try:
         return Config.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"run must be a folder written by ddpm_ref.train; {path}: {error}") from error
 
 
 def read_run(folder: Path, device: torch.device | str = "cpu") -> tuple[Config, UNet, int]:
     """Load the configuration and the averaged weights of a run, ready to sample, and the number of updates.
 
-    The weights are those of the end of the run; while it lasts, those of its latest checkpoint.
+    The weights are those of the end of the run; while it lasts, those of its latest checkpoint. What says of
+    which run it is must be of this one.
 
     Raises:
-        ValueError: if the folder is not one that `python -m ddpm_ref.train` wrote, or has no weights yet.
+        ValueError: if the folder is not one that `python -m ddpm_ref.train` wrote, or has no weights yet, or
+            those of something else.
     """
     config = read_config(folder)
-    model = UNet(config.unet)
     path, prefix = folder / "ema.safetensors", ""
     if not path.exists() and (latest := Checkpoints(folder).latest):
         path, prefix = latest.path, "ema."
-    step = read_weights(path, model, prefix)
-    return config, model.to(device).eval(), step
+    with torch.device("meta"):  # takes no memory: the configuration may ask for more than there is
+        shape = UNet(config.unet)
+    weights, facts = _weights(path, shape, prefix)
+    if "config" in facts or prefix:  # weights that were not trained here do not say
+        check_run(path, facts, config)
+    if not facts.get("average", True):
+        raise ValueError(f"weights must be the averaged ones; {path} has those of the last update")
+    model = UNet(config.unet)
+    model.load_state_dict(weights)
+    return config, model.to(device).eval(), int(facts["step"])

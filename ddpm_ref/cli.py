@@ -1,76 +1,27 @@
-"""What the commands share: errors in one line, devices, run folders and progress."""
+"""What the commands share: devices, run folders and progress."""
 
-import argparse
-import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import torch
+from filelock import FileLock, Timeout
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from ddpm_ref import distributed
+from ddpm_ref.memory import keep_freed_memory
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-MOST = 2**32 - 1  # largest integer argument: what every generator takes as a seed
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser of arguments that raises `ValueError` where argparse would print its usage and exit."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise."""
-        raise ValueError(message)
-
-
-def fail(command: str, error: Exception, code: int = 2) -> int:
-    """Print an error in one line on stderr and return the exit code; of several processes, say which."""
-    process = f" (process {distributed.rank()})" if distributed.world() > 1 else ""
-    print(f"ddpm_ref.{command}{process}: {' '.join(str(error).split())}", file=sys.stderr)
-    return code
-
-
-def integer(least: int) -> Callable[[str], int]:
-    """Make a converter of arguments to integers of at least `least`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least or value > MOST:
-            raise argparse.ArgumentTypeError(f"must be an integer in {least}..{MOST}; got {text}")
-        return value
-
-    return convert
-
-
-def positive(text: str) -> float:
-    """Convert an argument to a positive finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a positive finite number; got {text}")
-    return value
-
-
-def probability(text: str) -> float:
-    """Convert an argument to a number in [0, 1)."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"must be a number in [0, 1); got {text}")
-    return value
+LOCK = ".lock"  # a file in a folder that a command writes into
 
 
 def choose_device(name: str) -> torch.device:
     """Turn a name into a device that is there; `auto` takes the first of cuda, mps and cpu that is.
+
+    On the CPU the process from then on [keeps the memory][ddpm_ref.memory] that tensors give back.
 
     Raises:
         ValueError: if the name is unknown or this machine has no such device.
@@ -81,7 +32,10 @@ def choose_device(name: str) -> torch.device:
     available = [device for device, there in here.items() if there]
     if name != "auto" and name not in available:
         raise ValueError(f"device must be one that is here ({', '.join(available)}); got {name}")
-    return torch.device(available[0] if name == "auto" else name)
+    device = torch.device(available[0] if name == "auto" else name)
+    if device.type == "cpu":
+        keep_freed_memory()
+    return device
 
 
 def check_folder(folder: Path) -> None:
@@ -92,14 +46,19 @@ def check_folder(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"out must be a new or empty folder; {folder} is a file: name another with --out")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and not _is_empty(folder):
         raise ValueError(f"out must be a new or empty folder; {folder} is not empty: name another with --out")
+
+
+def _is_empty(folder: Path) -> bool:
+    """Say whether a folder holds nothing, or only what a command leaves that is killed at its start."""
+    return all(path.name in (LOCK, "config.json.part") for path in folder.iterdir())
 
 
 def new_folder(first: Path) -> Path:
     """Choose a folder that is new or empty: `first`, or `first` with -2, -3 … appended."""
     folder, k = first, 1
-    while folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    while folder.exists() and not (folder.is_dir() and _is_empty(folder)):
         k += 1
         folder = first.with_name(f"{first.name}-{k}")
     return folder
@@ -109,16 +68,49 @@ def make_folder(folder: Path) -> None:
     """Make a new folder, or accept an empty one.
 
     Raises:
-        ValueError: if it is not empty, is a file, or cannot be made or written to.
+        ValueError: if it is not empty, is a file, or cannot be made.
     """
     check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.touch()
-        probe.unlink()
     except OSError as error:
         raise ValueError(f"out must be a folder to write to; {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def hold(folder: Path, *, new: bool) -> Iterator[None]:
+    """Write into a folder alone: any other command that wants to is refused meanwhile.
+
+    The lock is the kernel's, on a file in the folder, so that it ends with the process, however that ends.
+    The file goes when all is over; where a process was killed it stays, and means nothing.
+
+    Args:
+        folder: to be written into.
+        new: whether it is to be made, or to be empty.
+
+    Raises:
+        ValueError: if another process holds it, it cannot be written to, or is not new and should be.
+    """
+    if new:
+        make_folder(folder)
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"folder must be one that no other process writes into; {folder} is in use: wait until that "
+            "process has ended, end it, or use another folder"
+        ) from None
+    except OSError as error:
+        raise ValueError(f"out must be a folder to write to; {folder}: {error.strerror or error}") from error
+    try:
+        if new:
+            check_folder(folder)  # another command may have come and gone since
+        yield
+    finally:
+        with suppress(OSError):  # Windows does it itself
+            (folder / LOCK).unlink()
+        lock.release()
 
 
 class Progress:
@@ -146,7 +138,7 @@ class Progress:
             self._bar.update()
         elif self._shown and self._done * 10 // self._total > (self._done - 1) * 10 // self._total:
             each = (time.monotonic() - self._start) / (self._done - self._before)
-            left = each * (self._total - self._done)
+            left = max(0.0, each) * (self._total - self._done)  # where a clock went backwards
             parts = [f"{self._title} {self._done}/{self._total}", note, f"{left:.0f} s left"]
             print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)
 

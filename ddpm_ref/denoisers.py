@@ -6,7 +6,8 @@ squared error. Its other methods give the same knowledge in other forms.
 
 All is computed in float64, whatever the dtype of `x_t`, and rounded once to it. At t = 1 the weights of a
 data set's images are nearly one-hot, and at any t a component can be so unlikely that its density underflows:
-everything goes through logarithms.
+everything goes through logarithms. A nan in `x_t` makes that example's answer nan; a law or a data set that
+is not finite is refused.
 
 Source: Ho, Jain, Abbeel 2020, section 3.2; for the conditional mean, Efron 2011.
 """

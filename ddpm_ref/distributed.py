@@ -4,25 +4,18 @@ Everything random is drawn by every process for all of them, from generators in 
 its part. So a result does not depend, but for round-off, on how many processes there are.
 """
 
-import os
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+from ddpm_ref.launch import LAUNCHED as LAUNCHED
+from ddpm_ref.launch import MOST, variable
+from ddpm_ref.launch import rank as rank
+from ddpm_ref.launch import world as world
+
 PATIENCE = timedelta(minutes=10)  # until a process that waits for another gives up
-
-
-def world() -> int:
-    """Count the processes; 1 without a launcher."""
-    return int(os.environ["WORLD_SIZE"]) if all(name in os.environ for name in LAUNCHED) else 1
-
-
-def rank() -> int:
-    """Give this process's number, 0..world − 1; only 0 writes files and progress."""
-    return int(os.environ["RANK"]) if world() > 1 else 0
 
 
 def local_device(device: torch.device) -> torch.device:
@@ -35,7 +28,7 @@ def local_device(device: torch.device) -> torch.device:
         return device
     if device.type != "cuda":
         raise ValueError(f"device must be cpu or cuda for several processes; got {device.type}")
-    local = int(os.environ["LOCAL_RANK"])
+    local = variable("LOCAL_RANK", 0, MOST)
     if local >= (count := torch.cuda.device_count()):
         raise ValueError(
             f"processes must each have a CUDA device; here are {count}, and this is number {local}"
@@ -44,17 +37,29 @@ def local_device(device: torch.device) -> torch.device:
 
 
 def join(device: torch.device) -> None:
-    """Wait for the other processes, if there are any."""
+    """Wait for the other processes, if there are any.
+
+    Raises:
+        ValueError: if they do not meet.
+    """
     if world() > 1:
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        try:
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        except (dist.DistError, ValueError) as error:
+            raise ValueError(f"processes must meet at MASTER_ADDR and MASTER_PORT; {error}") from error
 
 
 def leave() -> None:
     """Part from the other processes after work that went well; after a failure, end instead."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def lost(error: RuntimeError) -> bool:
+    """Say whether an error is that of a process whose partner is gone, and not one of its own."""
+    return isinstance(error, dist.DistError) or (world() > 1 and "gloo" in str(error))
 
 
 def share(n: int) -> slice:

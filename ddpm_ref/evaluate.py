@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from ddpm_ref import pictures, plots
+from ddpm_ref.arguments import Parser, fail, integer, path
 from ddpm_ref.checkpoint import read_run, write_json
-from ddpm_ref.cli import DEVICES, Parser, check_folder, choose_device, fail, integer, make_folder, new_folder
+from ddpm_ref.cli import DEVICES, check_folder, choose_device, hold, new_folder
 from ddpm_ref.coding import rate_distortion
 from ddpm_ref.environment import environment
 from ddpm_ref.measuring import EXTRACTORS, Measuring, Options
@@ -97,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m ddpm_ref.evaluate",
         description="Measure a trained run: bound, rate and distortion, gap to the best, samples.",
     )
-    parser.add_argument("--run", type=Path, required=True, help="folder that ddpm_ref.train wrote")
+    parser.add_argument("--run", type=path, required=True, help="folder that ddpm_ref.train wrote")
     parser.add_argument("--n", type=integer(2), help="samples to draw and judge (default: the run's)")
     parser.add_argument(
         "--images", type=integer(2), default=500, help="of each part, for the bound (default: 500)"
@@ -106,33 +108,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cdf", default="exact", help="of the decoder: exact or tanh (default: exact)")
     parser.add_argument("--features", default="usual", help=f"{', '.join(EXTRACTORS)} (default: usual)")
     parser.add_argument("--seed", type=integer(0), default=0, help="of everything random (default: 0)")
-    parser.add_argument("--out", type=Path, help="new or empty folder (default: RUN/evaluation-SEED)")
+    parser.add_argument("--out", type=path, help="new or empty folder (default: RUN/evaluation-SEED)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     add_sampling(parser)
-    try:
-        given = parser.parse_args(arguments)
-        options = Options(
-            n=given.n,
-            images=given.images,
-            steps=given.steps,
-            cdf=given.cdf,
-            features=given.features,
-            sampling=sampling_of(given),
-            seed=given.seed,
-        )
-        device = choose_device(given.device)
-        config, model, step = read_run(given.run, device)
-        out: Path = given.out or new_folder(given.run / f"evaluation-{given.seed}")
-        check_folder(out)
-        measuring = Measuring(config, model, options, device)
-        make_folder(out)
-    except (ValueError, ImportError, OSError) as error:
-        return fail("evaluate", error)
-    command = [parser.prog, *(sys.argv[1:] if arguments is None else arguments)]
-    try:
-        return evaluate(measuring, given.run, step, out, command)
-    except OSError as error:
-        return fail("evaluate", error, 1)
+    with ExitStack() as held:
+        try:
+            given = parser.parse_args(arguments)
+            options = Options(
+                n=given.n,
+                images=given.images,
+                steps=given.steps,
+                cdf=given.cdf,
+                features=given.features,
+                sampling=sampling_of(given),
+                seed=given.seed,
+            )
+            device = choose_device(given.device)
+            config, model, step = read_run(given.run, device)
+            out: Path = given.out or new_folder(given.run / f"evaluation-{given.seed}")
+            check_folder(out)
+            measuring = Measuring(config, model, options, device)
+            held.enter_context(hold(out, new=True))
+        except (ValueError, ImportError, OSError) as error:
+            return fail("evaluate", error)
+        command = [parser.prog, *(sys.argv[1:] if arguments is None else arguments)]
+        try:
+            return evaluate(measuring, given.run, step, out, command)
+        except OSError as error:
+            return fail("evaluate", error, 1)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
@@ -85,6 +84,8 @@ class TrainedClassifier:
                 f"{len(train.labels)} labels for {len(train.images)} images, of the classes {found[:12]}"
             )
         self._shape = train.images.shape[1:]
+        from sklearn.neural_network import MLPClassifier  # a second of imports
+
         self._network = MLPClassifier(
             (128, self.WIDTH), alpha=1.0, learning_rate_init=3e-3, tol=1e-3, max_iter=1000, random_state=0
         )

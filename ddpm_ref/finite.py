@@ -1,15 +1,25 @@
-"""Name the step at which a loop over t went wrong, without making the device wait."""
+"""Refuse what is not finite before a loop over t, and name the step at which it went wrong."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["FirstBad"]
+__all__ = ["FirstBad", "check_finite"]
+
+
+def check_finite(name: str, x: Tensor) -> None:
+    """Raise unless every entry is finite. It makes a device wait, so it is for what a loop starts from.
+
+    Raises:
+        ValueError: naming what is not.
+    """
+    if not bool(x.isfinite().all()):
+        raise ValueError(f"{name} must be finite; got nan or infinity")
 
 
 class FirstBad:
-    """The first t at which a value was not finite, kept on the device."""
+    """The first t at which a value was not finite, kept on the device, which need not wait."""
 
     def __init__(self, device: torch.device) -> None:
         self._t = torch.zeros((), dtype=torch.long, device=device)  # 0: none so far

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ddpm_ref.bound import Bound
 from ddpm_ref.denoisers import Denoiser
+from ddpm_ref.finite import check_finite
 from ddpm_ref.noise import Noise, noise_source
 from ddpm_ref.objective import Model, predict
 from ddpm_ref.process import Prediction, Variance, q_sample, to_eps
@@ -110,11 +111,13 @@ def gaps(
         variance: of its reverse steps, which says whether the network also gives a variance.
 
     Raises:
-        ValueError: if there are fewer than two images, a step is out of range, or a choice is unknown.
+        ValueError: if there are fewer than two images, one is not finite, a step is out of range, or a choice
+            is unknown.
         FloatingPointError: if a loss is not finite, naming t.
     """
     if len(x_0) < 2:
         raise ValueError(f"x_0 must hold at least 2 images; got {len(x_0)}")
+    check_finite("x_0", x_0)
     source = noise_source(noise, generator, x_0)
     for t in times:
         schedule.check_t(t, x_0)

@@ -1,4 +1,7 @@
-"""Gaussians with a diagonal covariance: log-density and Kullback–Leibler divergence, in nats per example."""
+"""Gaussians with a diagonal covariance: log-density and Kullback–Leibler divergence, in nats per example.
+
+Numbers are not looked at, which would make a device wait: a nan makes that example nan.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,8 @@ def log_density(p: Gaussian, x: Tensor) -> Tensor:
     """
     mean, variance = widen(p)
     check_same_shape("x", x, mean)
-    return -0.5 * sum_coordinates((2 * math.pi * variance).log() + (x - mean).square() / variance, mean)
+    off = x - mean  # divided before it is squared, so that a square that over- or underflows is no step
+    return -0.5 * sum_coordinates((2 * math.pi * variance).log() + off / variance * off, mean)
 
 
 def kl(p: Gaussian, q: Gaussian) -> Tensor:
@@ -62,8 +66,14 @@ def kl(p: Gaussian, q: Gaussian) -> Tensor:
     """
     p, q = widen(p), widen(q)
     check_same_shape("the mean of q", q.mean, p.mean)
-    of_variances = log_excess(p.variance / q.variance, (p.variance - q.variance) / q.variance)
-    return 0.5 * sum_coordinates(of_variances + (p.mean - q.mean).square() / q.variance, p.mean)
+    r, apart = p.variance / q.variance, p.mean - q.mean
+    info = torch.finfo(r.dtype)
+    lost = r < info.tiny  # a quotient that underflows still has a logarithm
+    of_variances = log_excess(
+        torch.where(lost, 1, r).clamp(max=info.max), (p.variance - q.variance) / q.variance
+    ) - torch.where(lost, p.variance.log() - q.variance.log(), 0)
+    # Divided before it is squared, so that a square that over- or underflows is no step.
+    return 0.5 * sum_coordinates(of_variances + apart / q.variance * apart, p.mean)
 
 
 def log_excess(r: Tensor, u: Tensor) -> Tensor:

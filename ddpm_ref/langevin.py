@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ddpm_ref.finite import check_finite
 from ddpm_ref.gaussian import check_same_shape
 from ddpm_ref.noise import Noise, noise_source
 from ddpm_ref.sampler import State
@@ -42,14 +43,19 @@ def langevin_step(x: Tensor, score: Tensor, step_size: float | Tensor, noise: Te
         Shaped like `x`, in its dtype; half precision is computed in float32.
 
     Raises:
-        ValueError: if shapes do not match, or `step_size` is a number that is not positive and finite.
+        ValueError: if shapes do not match, or `step_size` is not positive and finite; a tensor is looked at
+            on the CPU only.
     """
     check_same_shape("score", score, x)
     check_same_shape("noise", noise, x)
     exact = x.to(working_dtype(x.dtype))
     if not isinstance(step_size, Tensor):
         _check_positive("step_size", step_size)
+    elif step_size.device.type == "cpu" and not bool(((step_size > 0) & step_size.isfinite()).all()):
+        raise ValueError(f"step_size must be positive and finite; got {step_size.min():.6g}")
     gamma = torch.as_tensor(step_size, dtype=exact.dtype, device=exact.device)
+    # A number times a tensor is rounded to the tensor's dtype, so these must be wide too.
+    score, noise = score.to(exact.dtype), noise.to(exact.dtype)
     return (exact + gamma / 2 * score + gamma.sqrt() * noise).to(x.dtype)
 
 
@@ -78,10 +84,12 @@ def langevin(
         generator: where the noise comes from; PyTorch's default if not given.
 
     Raises:
-        ValueError: at once, if `step_size` is not positive and finite, n is negative, or both `noise` and
-            `generator` are given; during the walk, if `score` or `noise` returns a wrong shape.
+        ValueError: at once, if x is not finite, `step_size` is not positive and finite, n is negative, or
+            both `noise` and `generator` are given; during the walk, if `score` or `noise` returns a wrong
+            shape.
         FloatingPointError: at the step after which the walk is no longer finite.
     """
+    check_finite("x", x)
     _check_positive("step_size", step_size)
     _check_count("n", n, least=0)
     drawn = noise_source(noise, generator, x)
@@ -179,12 +187,13 @@ def annealed_langevin(
             given.
 
     Raises:
-        ValueError: at once, if `steps` is not increasing or out of range; during the walk, if `score` or the
-            noise has a wrong shape.
+        ValueError: at once, if `x_T` is not finite, or `steps` not increasing or out of range; during the
+            walk, if `score` or the noise has a wrong shape.
         TypeError: at once, if `x_T` is not floating point, or `steps` not a sequence of integers.
         FloatingPointError: at the level after which the walk is no longer finite.
     """
     schedule.check_t(schedule.T, x_T)
+    check_finite("x_T", x_T)
     within = corrector or LangevinCorrector(n=10)
     levels = Subsequence(schedule, range(1, schedule.T + 1) if steps is None else steps)
 

@@ -67,7 +67,9 @@ class Options:
         for name, allowed in (("cdf", get_args(CDF)), ("features", EXTRACTORS)):
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value}")
-        self.subset(config)
+        least = min(3, config.T)
+        if self.steps is not None and not least <= self.steps <= config.T:
+            raise ValueError(f"steps must be in {least}..T = {least}..{config.T}; got {self.steps}")
         self.sampling.check(config)
 
     def subset(self, config: Config) -> Subset:

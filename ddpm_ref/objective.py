@@ -2,7 +2,8 @@
 
 A model is any callable `(x_t, t) -> prediction` with `t` an int64 tensor of shape (B,) holding the paper's t,
 in 1..T. The prediction is shaped like `x_t`; with a learned variance it has twice the channels, the second
-half for the variance.
+half for the variance. A nan in an image, a noise or a prediction makes that example's loss nan: nothing here
+looks at a number, since a device would have to wait.
 
 | paper, table 2 | here |
 |---|---|
@@ -318,7 +319,8 @@ def divergence(schedule: Schedule, step: ReverseStep, x_0: Tensor, t: int | Tens
     like = step.x0_hat
     of_x0 = schedule.at("posterior_mean_coef_x0", t, like)
     posterior_variance = schedule.at("variance_fixed_small", t, like)  # and β̃_2 for β̃_1 = 0
-    return kl(Gaussian(of_x0 * x_0, posterior_variance), Gaussian(of_x0 * like, step.variance))
+    apart = of_x0 * (x_0 - like)  # not the difference of two rounded products
+    return kl(Gaussian(apart, posterior_variance), Gaussian(torch.zeros_like(apart), step.variance))
 
 
 def _vlb(

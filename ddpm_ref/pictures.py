@@ -1,16 +1,21 @@
 """Pictures of a run: grids of images, the reverse process as a strip and as an animation, the loss curve."""
 
-import os
+from __future__ import annotations
+
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image, ImageDraw
 from torch import Tensor
+
+from ddpm_ref.checkpoint import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BACKGROUND = 96  # grey, so that the edges of dark and of light images show
 GAP = 4
@@ -66,16 +71,23 @@ def strip(states: Sequence[Tensor], times: Sequence[int | str]) -> Image.Image:
 def animate(path: Path, frames: Sequence[Image.Image], milliseconds: int = 80, hold: int = 2000) -> None:
     """Write frames as an endless GIF that rests on the last one for `hold` milliseconds."""
     durations = [milliseconds] * (len(frames) - 1) + [hold]
-    part = path.with_name(path.name + ".part")
-    frames[0].save(part, format="gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    os.replace(part, path)
+    content = BytesIO()
+    frames[0].save(content, format="gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    write_bytes(path, content.getvalue())
 
 
 def save(picture: Image.Image, path: Path) -> None:
     """Write a picture as PNG, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    picture.save(part, format="png")
-    os.replace(part, path)
+    content = BytesIO()
+    picture.save(content, format="png")
+    write_bytes(path, content.getvalue())
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a plot as PNG, whole or not at all."""
+    content = BytesIO()
+    figure.savefig(content, format="png")
+    write_bytes(path, content.getvalue())
 
 
 def loss_curve(path: Path, losses: Sequence[float], name: str, of_nothing: float | None = None) -> None:
@@ -87,6 +99,10 @@ def loss_curve(path: Path, losses: Sequence[float], name: str, of_nothing: float
         name: of the loss.
         of_nothing: the loss of a network that always answers 0, where it is known.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # not for those who draw no curve
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     loss = np.asarray(losses)
     updates = np.arange(1, len(loss) + 1)
     window = max(10, len(loss) // 30)
@@ -113,4 +129,4 @@ def loss_curve(path: Path, losses: Sequence[float], name: str, of_nothing: float
         axes.set_yscale("symlog")
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
-    figure.savefig(path)
+    save_figure(figure, path)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from ddpm_ref.bound import Bound
 from ddpm_ref.coding import CodingRow
 from ddpm_ref.gap import Gap
+from ddpm_ref.pictures import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["bound_over_t", "loss_over_t", "rate_and_distortion"]
 
@@ -39,7 +40,7 @@ def bound_over_t(path: Path, bounds: Mapping[str, Bound]) -> None:
     last = "without $L_0$, a density's" if first else "at t = 1 the decoder's"
     axes.set_title(f"The bound, term by term; {last}", fontsize="medium")
     axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def rate_and_distortion(path: Path, rows: Sequence[CodingRow], unit: str) -> None:
@@ -58,7 +59,7 @@ def rate_and_distortion(path: Path, rows: Sequence[CodingRow], unit: str) -> Non
     over_time.set(xlabel="reverse steps", ylabel=f"distortion: RMSE, {unit}")
     rate_over_time.set(xlabel="reverse steps", ylabel="rate, bits per dimension")
     against.set(xlabel="rate, bits per dimension", ylabel=f"distortion: RMSE, {unit}")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def loss_over_t(path: Path, bounds: Mapping[str, Bound], gaps: Sequence[Gap]) -> None:
@@ -79,20 +80,16 @@ def loss_over_t(path: Path, bounds: Mapping[str, Bound], gaps: Sequence[Gap]) ->
     # At small noise a finite set is known exactly, and the least loss vanishes.
     axes.set_ylim(bottom=1e-3 * min(float(bound.means[:, 2].min()) for bound in bounds.values()))
     axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _figure(panels: int) -> tuple[Figure, list[Axes]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a second of imports, once there is a plot
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4) if panels == 1 else (4 * panels, 3.4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     every = [figure.add_subplot(1, panels, k + 1) for k in range(panels)]
     for axes in every:
         axes.grid(alpha=0.3)
     return figure, every
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write a picture, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png")
-    os.replace(part, path)

@@ -1,12 +1,15 @@
 """The settings of a run, and the named sets of them that `--preset` chooses from."""
 
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
 from ddpm_ref import schedule
+from ddpm_ref.arguments import MOST
 from ddpm_ref.data import Labelled, Split, load
 from ddpm_ref.laws import GaussianLaw, MixtureLaw, gaussian_images, mixture_images
 from ddpm_ref.process import Prediction, Variance, check_choices
@@ -21,6 +24,7 @@ LAWS: Mapping[str, Callable[[int], GaussianLaw | MixtureLaw]] = {
 }
 LAW_IMAGES = (20_000, 2000)  # drawn from a law: to train on, and held out
 LAW_SEED = 0
+MOST_STEPS, MOST_IMAGES = 100_000, 2**20  # so that no file asks for more memory than a machine has
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Config:
             [`load`][ddpm_ref.data.sources.load] takes.
         flips: whether half of the training images are mirrored, at random.
         seed: of the first weights, dropout, the order of the data, t, the noise and the samples.
-        T: diffusion steps, at least 2.
+        T: diffusion steps, 2 to 100,000.
         beta_schedule: how β rises: `linear` or `cosine`.
         beta: first and last noise variance of the linear schedule, each in (0, 1).
         prediction: what the network predicts: `eps`, `x0`, `mu` or `v`.
@@ -47,7 +51,7 @@ class Config:
         clip: whether sampling clips the predicted clean image to [−1, 1].
         unet: the network; with a learned variance it gives twice the channels.
         steps: updates, at least 1.
-        batch_size: images for each update, over all processes, at least 1.
+        batch_size: images for each update, over all processes, 1 to 1,048,576.
         lr: learning rate of Adam after warm-up, positive.
         warmup: updates until the learning rate is reached, at least 0.
         clip_norm: largest global norm of the gradient, positive.
@@ -94,20 +98,22 @@ class Config:
     samples: int = 500
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("seed", 0),
-            ("T", 2),
-            ("steps", 1),
-            ("batch_size", 1),
-            ("warmup", 0),
-            ("accumulate", 1),
-            ("checkpoint_every", 1),
-            ("keep", 1),
-            ("sample_every", 0),
-            ("samples", 0),
+        for name, least, most in (
+            ("seed", 0, MOST),
+            ("T", 2, MOST_STEPS),
+            ("steps", 1, MOST),
+            ("batch_size", 1, MOST_IMAGES),
+            ("warmup", 0, MOST),
+            ("accumulate", 1, MOST),
+            ("checkpoint_every", 1, MOST),
+            ("keep", 1, MOST),
+            ("sample_every", 0, MOST),
+            ("samples", 0, MOST),
         ):
             if (given := getattr(self, name)) < least:
                 raise ValueError(f"{name} must be at least {least}; got {given}")
+            if given > most:
+                raise ValueError(f"{name} must be at most {most}; got {reprlib.repr(given)}")
         for name in ("lr", "clip_norm"):
             if not 0 < (given := getattr(self, name)) < float("inf"):
                 raise ValueError(f"{name} must be positive and finite; got {given}")
@@ -194,21 +200,64 @@ class Config:
             ValueError: if a setting is missing or unknown, or a value is outside its domain.
         """
         names = {f.name for f in fields(cls)}
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a configuration must be an object; got {reprlib.repr(values)}")
         if set(values) != names:
-            different = sorted(set(values) ^ names)
+            different = reprlib.repr(sorted(set(values) ^ names))
             raise ValueError(
                 f"a configuration must have exactly the settings of this version; {different} differ"
             )
-        try:
-            unet = UNetConfig(**_tuples(values["unet"]))
-            return cls(**_tuples({**values, "unet": unet}))
-        except TypeError as error:
-            raise ValueError(f"a configuration must have values of the right types; {error}") from error
+        return cls(**typed(cls, {**values, "unet": UNetConfig(**typed(UNetConfig, values["unet"], "unet."))}))
 
 
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the lists of JSON back into tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+WORDS = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    tuple: "a list of the right length",
+}
+
+
+def typed(kind: type, values: Any, prefix: str = "") -> dict[str, Any]:
+    """Read values of JSON as a dataclass's fields: each of its type, lists as tuples, integers as numbers.
+
+    Args:
+        kind: the dataclass.
+        values: by the names of its fields; what is not given stays away.
+        prefix: of the names, for the error.
+
+    Raises:
+        ValueError: if there is no such field, or a value is of another type; it names the field.
+    """
+    hints = get_type_hints(kind)
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{prefix.rstrip('.')} must be an object; got {reprlib.repr(values)}")
+    if unknown := sorted(set(values) - hints.keys()):
+        raise ValueError(f"{prefix}{unknown[0]} is not a setting")
+    return {name: _typed(f"{prefix}{name}", hints[name], value) for name, value in values.items()}
+
+
+def _typed(name: str, hint: Any, value: Any) -> Any:
+    if get_origin(hint) is UnionType:
+        if value is None:
+            return None
+        hint = get_args(hint)[0]
+    if get_origin(hint) is tuple:
+        each, *rest = get_args(hint)
+        if isinstance(value, list | tuple) and (rest == [...] or len(value) == 1 + len(rest)):
+            return tuple(_typed(f"each of {name}", each, entry) for entry in value)
+    kind = {Literal: str}.get(get_origin(hint), get_origin(hint) or hint)
+    try:
+        if kind is float and type(value) is int:
+            return float(value)
+        if kind is str and isinstance(value, str):
+            value.encode()  # no half of a surrogate pair, which nothing can print
+        if type(value) is kind:
+            return value
+    except (OverflowError, UnicodeEncodeError):
+        pass
+    raise ValueError(f"{name} must be {WORDS[kind]}; got {reprlib.repr(value)}")
 
 
 def _linear(T: int) -> dict[str, Any]:

@@ -14,6 +14,9 @@ computed in float32. The mean and variance of a distribution, and everything in 
 dtype. Every function raises `ValueError` where shapes do not match or t is out of range, and `TypeError`
 where t is not integer or an image not floating point.
 
+No function here looks at its numbers, which would make an accelerator wait: nan in an image gives nan in that
+image, and what the dtype cannot hold gives infinity. The loops that call them stop at either.
+
 Source: Ho, Jain, Abbeel 2020, sections 2 and 3; for v, Salimans, Ho 2022.
 """
 

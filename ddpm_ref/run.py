@@ -1,5 +1,6 @@
 """The folder of a run: what is written there while training lasts, and what is read back to go on."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -7,7 +8,7 @@ from typing import NamedTuple, Self
 import torch
 
 from ddpm_ref import distributed, pictures
-from ddpm_ref.checkpoint import Checkpoints, check_fit, write_json, write_weights
+from ddpm_ref.checkpoint import Checkpoints, State, check_run, room, write_json, write_weights
 from ddpm_ref.cli import new_folder
 from ddpm_ref.data import Split
 from ddpm_ref.distributed import Sharded
@@ -20,6 +21,17 @@ from ddpm_ref.watch import Board, Log
 RECENT = 100  # updates whose mean loss is reported at the end
 WATCHED = 36  # samples in a grid while training
 ENDS = ("model.safetensors", "ema.safetensors", "loss.png", "samples.png", "report.json")
+# These are written where they stand, so that a link would lead elsewhere; all else is moved to its place.
+OWN = ("checkpoints", "grids", "metrics.jsonl", "tensorboard")
+FACTS = {  # of a checkpoint
+    "step": int,
+    "seconds": float,
+    "device": str,
+    "images": int,
+    "config": dict,
+    "log_bytes": int,
+    "log_sha256": str,
+}
 
 
 class Run(NamedTuple):
@@ -52,11 +64,15 @@ class Keeper:
         self.checkpoints = Checkpoints(run.out, run.config.keep)
         self._log: Log | None = None
         self._board: Board | None = None
+        self._path = run.out / "metrics.jsonl"
         length = self._restore()
         if distributed.rank():
             return
-        log = run.out / "metrics.jsonl"
-        self._check_log(log, length)
+        for name in OWN:
+            if (run.out / name).is_symlink():
+                raise ValueError(
+                    f"run must keep its files in its folder; {run.out / name} is a link to elsewhere"
+                )
         if run.tensorboard:
             self._board = Board(run.out / "tensorboard", self.trainer.step)
         if run.resumed:
@@ -65,23 +81,28 @@ class Keeper:
                 (run.out / name).unlink(missing_ok=True)
         write_json(run.out / "config.json", self.trainer.config.to_dict())
         write_json(run.out / "environment.json", environment(run.device, run.command))
-        self._log = Log(log, length)
+        self._log = Log(self._path, length)
 
     def _restore(self) -> int:
         """Load the checkpoint, if there is one, and return the length that the log had."""
         if self.run.start is None:
             return 0
-        tensors, facts = self.checkpoints.read(self.run.start)
-        weights = {name: t for name, t in tensors.items() if name.startswith("model.")}
-        model = self.trainer.model.state_dict()
-        check_fit(self.run.start, weights, {f"model.{name}": t for name, t in model.items()})
+        tensors, facts = self.checkpoints.read(
+            self.run.start, self._check, room(self.trainer.model.state_dict())
+        )
         self.trainer.load(tensors, facts)
         return int(facts["log_bytes"])
 
-    def _check_log(self, path: Path, length: int) -> None:
-        had = path.stat().st_size if path.exists() else 0
-        if had < length:
-            raise ValueError(f"run must be whole; {path} has {had} bytes, and had {length} at the checkpoint")
+    def _check(self, path: Path, state: State) -> None:
+        """Refuse a checkpoint that is none of this run's, or whose part of the log is not there."""
+        tensors, facts = state
+        for name, kind in FACTS.items():
+            got = facts.get(name)
+            if type(got) is not kind or (isinstance(got, int | float) and not 0 <= got < math.inf):
+                raise ValueError(f"a checkpoint must hold its {name}, {kind.__name__}; {path} has {got!r}")
+        check_run(path, facts, self.trainer.config)
+        self.trainer.check(path, tensors, facts)
+        Log.check(self._path, facts["log_bytes"], facts["log_sha256"])
 
     def update(self, update: Update) -> None:
         """Log an update; write the checkpoint and the samples that are due. Every process must call it."""
@@ -100,8 +121,9 @@ class Keeper:
         loss = self.trainer.held_out_loss(self.run.split.held_out.images)
         tensors, facts = self.trainer.state()
         if self._log is not None:
-            facts |= {"held_out_loss": loss, "log_bytes": self._log.length()}
-            self.checkpoints.write(self.trainer.step, tensors, facts)
+            self.checkpoints.write(
+                self.trainer.step, tensors, facts | {"held_out_loss": loss} | self._log.mark()
+            )
         if self._board is not None:
             self._board.scalars(self.trainer.step, held_out_loss=loss)
 
@@ -114,7 +136,7 @@ class Keeper:
             return
         picture = pictures.grid(last.x, columns=round(WATCHED**0.5))
         (self.run.out / "grids").mkdir(exist_ok=True)
-        picture.save(self.run.out / "grids" / f"step-{step:08}.png")
+        pictures.save(picture, self.run.out / "grids" / f"step-{step:08}.png")
         if self._board is not None:
             self._board.picture(step, "samples", picture)
 
@@ -123,8 +145,9 @@ class Keeper:
         if self._log is None:
             return
         out, step = self.run.out, self.trainer.step
-        write_weights(out / "model.safetensors", self.trainer.model, step)
-        write_weights(out / "ema.safetensors", self.trainer.ema, step)
+        config = self.trainer.config.to_dict()
+        write_weights(out / "model.safetensors", self.trainer.model, step, config=config, average=False)
+        write_weights(out / "ema.safetensors", self.trainer.ema, step, config=config, average=True)
         if losses := self._log.losses():
             pictures.loss_curve(out / "loss.png", losses, *loss_name(self.run.config))
 
@@ -147,8 +170,8 @@ class Keeper:
         if (latest := self.checkpoints.latest) is None:
             return f"{self.run.out} keeps no checkpoint yet."
         return (
-            f"{self.run.out} keeps the state of step {latest.step} of {self.run.config.steps}; go on with: "
-            f"python -m ddpm_ref.train --resume {self.run.out}"
+            f"{self.run.out} keeps the state of step {latest.step} of {self.run.config.steps}; go on with:\n"
+            f"  python -m ddpm_ref.train --resume {self.run.out}"
         )
 
 

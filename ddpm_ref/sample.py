@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
@@ -12,8 +13,9 @@ import torch
 from PIL import Image
 
 from ddpm_ref import pictures
+from ddpm_ref.arguments import Parser, fail, integer, path
 from ddpm_ref.checkpoint import read_run
-from ddpm_ref.cli import DEVICES, Parser, Progress, choose_device, fail, integer, make_folder, new_folder
+from ddpm_ref.cli import DEVICES, Progress, choose_device, hold, new_folder
 from ddpm_ref.latents import interpolate
 from ddpm_ref.objective import Model
 from ddpm_ref.presets import Config
@@ -54,6 +56,8 @@ class Sampling:
             ValueError: if the number of steps is not in 1..T, `eta` is too large for them, or the variance is
                 not one that the network gives.
         """
+        if self.steps is not None and self.steps > config.T:
+            raise ValueError(f"sampling_steps must be in 1..T = 1..{config.T}; got {self.steps}")
         Subsequence(config.schedule(), self.taken(config.T), eta=1.0 if self.eta is None else self.eta)
         if self.variance is not None and (self.variance == "learned") != (config.variance == "learned"):
             raise ValueError(
@@ -123,20 +127,25 @@ def draw(
     return torch.cat(samples), history
 
 
-def between(
-    model: Model, config: Config, pairs: int, t: int, generator: torch.Generator, sampling: Sampling
-) -> Image.Image:
-    """Interpolate between pairs of held-out images that meet at t: a row for each pair, between its images.
+def held_out_pairs(config: Config, pairs: int, t: int) -> torch.Tensor:
+    """Load the held-out images to interpolate between at t: those of the first sides, and of the second.
 
     Raises:
-        ValueError: if t is not in 1..T, or there are not so many pairs.
+        ValueError: if t is not in 1..T, the data cannot be loaded, or there are not so many pairs.
     """
-    images = config.data().held_out.images.to(generator.device)
-    if not 1 <= t <= config.T or not 1 <= pairs <= len(images) // 2:
-        raise ValueError(
-            f"interpolate must be in 1..T = 1..{config.T}, n in 1..{len(images) // 2}; got {t} and {pairs}"
-        )
-    first, second = images[:pairs], images[pairs : 2 * pairs]
+    if not 1 <= t <= config.T:
+        raise ValueError(f"interpolate must be in 1..T = 1..{config.T}; got {t}")
+    images = config.data().held_out.images
+    if not 1 <= pairs <= len(images) // 2:
+        raise ValueError(f"n must be in 1..{len(images) // 2}, pairs of the held-out images; got {pairs}")
+    return torch.stack([images[:pairs], images[pairs : 2 * pairs]])
+
+
+def between(
+    model: Model, config: Config, images: torch.Tensor, t: int, generator: torch.Generator, sampling: Sampling
+) -> Image.Image:
+    """Interpolate between the pairs of `held_out_pairs`, which meet at t: a row for each, between its two."""
+    first, second = images.to(generator.device)
     noise = torch.randn(first.shape, generator=generator, device=generator.device)
     taken = replace(sampling, steps=min(sampling.steps or t, t)).taken(t)
     with Progress("interpolating", len(taken)) as bar:
@@ -191,59 +200,70 @@ def sampling_of(given: argparse.Namespace) -> Sampling:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = Parser(prog="python -m ddpm_ref.sample", description="Draw samples from a trained run.")
-    parser.add_argument("--run", type=Path, required=True, help="folder that ddpm_ref.train wrote")
+    parser.add_argument("--run", type=path, required=True, help="folder that ddpm_ref.train wrote")
     parser.add_argument("--n", type=integer(1), default=64, help="how many samples (default: 64)")
     parser.add_argument("--seed", type=integer(0), default=1, help="of the noise (default: 1)")
-    parser.add_argument("--out", type=Path, help="new or empty folder (default: RUN/samples-SEED)")
+    parser.add_argument("--out", type=path, help="new or empty folder (default: RUN/samples-SEED)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument(
         "--interpolate", type=integer(1), help="instead: between pairs of held-out images, noised to this t"
     )
     add_sampling(parser)
-    try:
-        given = parser.parse_args(arguments)
-        sampling = sampling_of(given)
-        device = choose_device(given.device)
-        config, model, step = read_run(given.run, device)
-        sampling.check(config)
-        if given.interpolate is not None and given.interpolate > config.T:
-            raise ValueError(f"interpolate must be in 1..T = 1..{config.T}; got {given.interpolate}")
-        out: Path = given.out or new_folder(given.run / f"samples-{given.seed}")
-        make_folder(out)
-    except (ValueError, OSError) as error:
-        return fail("sample", error)
+    with ExitStack() as held:
+        try:
+            given = parser.parse_args(arguments)
+            sampling = sampling_of(given)
+            device = choose_device(given.device)
+            config, model, step = read_run(given.run, device)
+            sampling.check(config)
+            images = None
+            if given.interpolate is not None:
+                images = held_out_pairs(config, min(given.n, STRIP_ROWS), given.interpolate)
+            out: Path = given.out or new_folder(given.run / f"samples-{given.seed}")
+            held.enter_context(hold(out, new=True))
+        except (ValueError, OSError) as error:
+            return fail("sample", error)
+        generator = torch.Generator(device).manual_seed(given.seed)
+        walk = sampling.describe(given.interpolate or config.T)
+        how = f"averaged weights of step {step}, {walk}"
+        try:
+            if images is None:
+                samples, history = draw(model, config, given.n, generator, sampling)
+                print(f"{given.n} samples from {given.run},\n{how}:\n{write(out, samples, history)}")
+            else:
+                picture = between(model, config, images, given.interpolate, generator, sampling)
+                pictures.save(picture, out / "interpolation.png")
+                print(
+                    f"{images.shape[1]} pairs of held-out images, each interpolated where "
+                    f"t = {given.interpolate},\n"
+                    f"from {given.run}, {how}:\n  {out / 'interpolation.png'}"
+                )
+        except KeyboardInterrupt:
+            print(f"\nInterrupted; {out} has not all of its pictures.", file=sys.stderr)
+            return 130
+        except (FloatingPointError, OSError) as error:
+            return fail("sample", error, 1)
+    return 0
 
-    generator = torch.Generator(device).manual_seed(given.seed)
-    walk = sampling.describe(given.interpolate or config.T)
-    how = f"from {given.run}, averaged weights of step {step}, {walk}"
-    try:
-        if given.interpolate is not None:
-            pairs = min(given.n, STRIP_ROWS)
-            picture = between(model, config, pairs, given.interpolate, generator, sampling)
-            pictures.save(picture, out / "interpolation.png")
-            print(
-                f"{pairs} pairs of held-out images, each interpolated where t = {given.interpolate},\n"
-                f"{how}:\n  {out / 'interpolation.png'}"
-            )
-            return 0
-        samples, history = draw(model, config, given.n, generator, sampling)
-    except KeyboardInterrupt:
-        print(f"\nInterrupted; {out} is left empty.", file=sys.stderr)
-        return 130
-    except FloatingPointError as error:
-        return fail("sample", error, 1)
-    shown = min(given.n, SHOWN)
-    pictures.save(pictures.grid(samples, columns(given.n)), out / "samples.png")
+
+def write(out: Path, samples: torch.Tensor, history: Sequence[State]) -> str:
+    """Write the samples, and how they came about, as pictures into a folder; return a list of these.
+
+    Args:
+        out: the folder.
+        samples: (n, C, H, W).
+        history: all states of the first few of them.
+    """
+    shown = min(len(samples), SHOWN)
+    pictures.save(pictures.grid(samples, columns(len(samples))), out / "samples.png")
     frames = [pictures.grid(state.x, columns(shown)) for state in evenly(history, FRAMES)]
     pictures.animate(out / "reverse.gif", frames)
     pictures.save(trajectory(history), out / "reverse.png")
-    print(
-        f"{given.n} samples {how}:\n"
+    return (
         f"  {out / 'samples.png'}   the samples\n"
-        f"  {out / 'reverse.gif'}   how the first {shown} came out of noise, t = {config.T} to 0\n"
+        f"  {out / 'reverse.gif'}   how the first {shown} came out of noise, t = {history[0].t} to 0\n"
         f"  {out / 'reverse.png'}   the same for the first {min(shown, STRIP_ROWS)}, as a strip"
     )
-    return 0
 
 
 def trajectory(history: Sequence[State]) -> Image.Image:

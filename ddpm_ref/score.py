@@ -1,7 +1,7 @@
 """The score `∇ log q(x_t)`: from the noise and back, Tweedie's formula, and denoising score matching.
 
-A model that predicts the noise predicts a score, on another scale. Shapes, dtypes and errors are those of
-`ddpm_ref.process`.
+A model that predicts the noise predicts a score, on another scale. Shapes, dtypes, errors and what becomes of
+nan are those of `ddpm_ref.process`.
 
 Source: Ho, Jain, Abbeel 2020, section 3.2; Song, Ermon 2019; Vincent 2011.
 """

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
+from ddpm_ref.finite import check_finite
 from ddpm_ref.schedule import Schedule, _mp
 
 __all__ = ["Spacing", "Subsequence", "check_steps", "steps"]
@@ -298,8 +299,7 @@ def taken(
         TypeError: if `x` is not floating point, or `steps` not a sequence of integers.
     """
     schedule.check_t(schedule.T, x)
-    if not bool(x.isfinite().all()):
-        raise ValueError(f"{name} must be finite; got nan or infinity")
+    check_finite(name, x)
     first = schedule.T if start is None else start
     if type(first) is not int or not 1 <= first <= schedule.T:
         raise ValueError(f"start must be an integer in 1..T = 1..{schedule.T}; got {start!r}")

@@ -5,26 +5,16 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import torch
 
 from ddpm_ref import distributed, pictures
+from ddpm_ref.arguments import Parser, fail, integer, path, positive, probability
 from ddpm_ref.checkpoint import find_checkpoint, read_config, write_json
-from ddpm_ref.cli import (
-    DEVICES,
-    Parser,
-    Progress,
-    check_folder,
-    choose_device,
-    fail,
-    integer,
-    make_folder,
-    positive,
-    probability,
-)
+from ddpm_ref.cli import DEVICES, Progress, check_folder, choose_device, hold
 from ddpm_ref.data import SOURCES, check_images
 from ddpm_ref.distributed import Sharded
 from ddpm_ref.measuring import Measuring, Options
@@ -44,15 +34,17 @@ def train(run: Run) -> int:
     """Train, sample and score, writing everything into the run's folder.
 
     Returns:
-        The exit code: 0; 1 where the loss was not finite or the disk full; 130 or 143 where it was
-        interrupted or terminated; 2 where the folder's checkpoint does not fit. Once training has begun the
-        folder holds a state to go on from, or says that there is none yet.
+        The exit code: 0; 1 where the loss was not finite, the disk full or another process gone; 130 or 143
+        where it was interrupted or terminated; 2 where the folder's checkpoint does not fit. Once training
+        has begun the folder holds a state to go on from, or says that there is none yet.
     """
     try:
         distributed.join(run.device)
         keeper = Keeper(run)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         return fail("train", error)
+    except OSError as error:
+        return fail("train", error, 1)
     config, out, first = run.config, run.out, distributed.rank() == 0
     parameters = sum(p.numel() for p in keeper.trainer.model.parameters())
     if first:
@@ -77,7 +69,7 @@ def train(run: Run) -> int:
             return 0
         if samples is not None:
             columns = round(min(GRID, len(samples)) ** 0.5)
-            pictures.grid(samples[:GRID], columns).save(out / "samples.png")
+            pictures.save(pictures.grid(samples[:GRID], columns), out / "samples.png")
 
         stage, sampled = "scoring", time.monotonic()
         # Where the law of the data is known, the model is held to that, and not to its samples.
@@ -110,7 +102,13 @@ def train(run: Run) -> int:
     except FloatingPointError as error:
         return fail("train", FloatingPointError(f"{error}. {keeper.kept()}"), 1)
     except OSError as error:
-        return fail("train", OSError(f"{out} cannot be written to: {error.strerror}. {keeper.kept()}"), 1)
+        why = error.strerror or error
+        return fail("train", OSError(f"{out} cannot be written to: {why}. {keeper.kept()}"), 1)
+    except RuntimeError as error:
+        if not distributed.lost(error):
+            raise
+        why = str(error).partition(". ")[0]
+        return fail("train", RuntimeError(f"another process is gone ({why}). {keeper.kept()}"), 1)
 
     if quality is not None:
         print(f"\n{words(quality)}")
@@ -202,15 +200,19 @@ def arguments_parser() -> Parser:
     add("--keep", type=integer(1), help="latest checkpoints to keep, beside the best")
     add("--sample-every", type=integer(0), help="updates between grids of samples; 0 for none")
     add("--tensorboard", action="store_true", help="also write for TensorBoard, into the run's folder")
-    add("--out", type=Path, help="new or empty folder (default: runs/PRESET-SEED)")
-    add("--resume", type=Path, help="go on with the run in this folder, or from one of its checkpoints")
+    add("--out", type=path, help="new or empty folder (default: runs/PRESET-SEED)")
+    add("--resume", type=path, help="go on with the run in this folder, or from one of its checkpoints")
     add("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     add("--dry-run", action="store_true", help="print the configuration, write nothing")
     return parser
 
 
-def plan(arguments: Sequence[str] | None) -> tuple[Run, bool]:
+def plan(arguments: Sequence[str] | None, held: ExitStack) -> tuple[Run, bool]:
     """Turn the command line into what is to be done, and whether it is only to be shown.
+
+    Args:
+        arguments: of the command.
+        held: keeps the run's folder from other processes until it is closed.
 
     Raises:
         ValueError: if an argument, the data, the folder or the checkpoint will not do.
@@ -231,8 +233,11 @@ def plan(arguments: Sequence[str] | None) -> tuple[Run, bool]:
     else:
         if out or preset or settings.keys() - {"steps"}:
             raise ValueError("--resume must stand with --steps and --device only; the run has its settings")
-        out, start = find_checkpoint(resume)
+        out, _ = find_checkpoint(resume)
         config = read_config(out)
+        if distributed.rank() == 0 and not show:
+            held.enter_context(hold(out, new=False))
+        _, start = find_checkpoint(resume)  # now that no other process writes one
         steps = settings.get("steps", config.steps)
         if (out / "report.json").exists() and steps <= config.steps:
             raise ValueError(f"--steps must be more than the {config.steps} that {out} has done; got {steps}")
@@ -245,22 +250,23 @@ def plan(arguments: Sequence[str] | None) -> tuple[Run, bool]:
             check_number("samples", config.samples, *usual_width(split), split)
     command = [parser.prog, *(sys.argv[1:] if arguments is None else arguments)]
     device = distributed.local_device(device)
+    if resume is None and distributed.rank() == 0 and not show:
+        held.enter_context(hold(out, new=True))
     return Run(config, split, out, device, command, start, resume is not None, tensorboard), show
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    try:
-        run, show = plan(arguments)
+    with ExitStack() as held:
+        try:
+            run, show = plan(arguments, held)
+        except (ValueError, OSError) as error:
+            return fail("train", error)
         if show:
             values = run.config.on(run.device).to_dict()
             print(json.dumps({"out": str(run.out), "device": run.device.type, **values}, indent=2))
             return 0
-        if distributed.rank() == 0 and not run.resumed:
-            make_folder(run.out)
-    except (ValueError, OSError) as error:
-        return fail("train", error)
-    return train(run)
+        return train(run)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -12,11 +13,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ddpm_ref import distributed
+from ddpm_ref.checkpoint import check_fit
 from ddpm_ref.objective import L_hybrid, L_simple, L_vlb, Model
 from ddpm_ref.order import Order
 from ddpm_ref.presets import Config
 from ddpm_ref.unet import UNet
 
+TICK = time.get_clock_info("monotonic").resolution  # no update takes less, whatever the clock says
 HELD_OUT = 256  # images for the held-out loss, at most
 RESIDENT = 0.25  # largest share of a GPU's free memory that the images may take
 
@@ -139,9 +142,9 @@ class Trainer:
             self._average.update_parameters(self.model)
             self.step += 1
             self._random = self._random_state()
-            now = time.monotonic()
-            self.seconds += now - previous
-            yield Update(self.step, value, lr, norm, config.batch_size / (now - previous), self.seconds)
+            took = max(time.monotonic() - previous, TICK)
+            self.seconds += took
+            yield Update(self.step, value, lr, norm, config.batch_size / took, self.seconds)
             if stop:
                 return
             previous = time.monotonic()  # what the caller did meanwhile is not training
@@ -210,21 +213,54 @@ class Trainer:
         tensors |= {"generator": self._random["generator"], "order": self._random["order"]}
         dropout = distributed.gather(self._random["dropout"].to(self._device))
         tensors |= {f"dropout.{rank}": tensor.cpu() for rank, tensor in enumerate(dropout)}
-        return tensors, {"step": self.step, "seconds": self.seconds, "device": self._device.type}
+        facts = {"step": self.step, "seconds": self.seconds, "device": self._device.type}
+        return tensors, facts | {"images": len(self._images), "config": self.config.to_dict()}
 
-    def load(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Go on from a state whose weights fit the model.
+    def check(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Refuse a state that this trainer cannot go on from.
 
-        Dropout goes on as it was only with as many processes as then; all else in any case.
+        Args:
+            path: of the checkpoint, for the error.
+            tensors: of the state.
+            facts: of the state.
 
         Raises:
-            ValueError: if the state is of a run on another kind of device.
+            ValueError: if it is of another kind of device, other data or another network, or no run can have
+                left it.
         """
         if facts["device"] != self._device.type:
             raise ValueError(
                 f"device must be {facts['device']}, where the run began; got {self._device.type}, whose "
                 "generators are others"
             )
+        if facts["images"] != (n := len(self._images)):
+            raise ValueError(
+                f"data must be the {facts['images']} images that the run began with; there are {n}"
+            )
+        network = self.model.state_dict()
+        expected = {f"{prefix}.{name}": t for prefix in ("model", "ema") for name, t in network.items()}
+        for name, parameter in self.model.named_parameters():
+            if facts["step"]:
+                expected |= {f"optimizer.{key}.{name}": parameter for key in ("exp_avg", "exp_avg_sq")}
+                expected[f"optimizer.step.{name}"] = torch.zeros(())
+        random = {name for name in tensors if name == "order" or name.startswith(("generator", "dropout."))}
+        check_fit(path, {name: t for name, t in tensors.items() if name not in random}, expected)
+        order = tensors.get("order", torch.zeros(()))
+        if order.dtype != torch.long or order.ndim != 1 or not bool(((order >= 0) & (order < n)).all()):
+            raise ValueError(f"a checkpoint must hold the order of the {n} images; {path} does not")
+        for name in sorted((random - {"order"}) | {"generator", "dropout.0"}):
+            try:
+                torch.Generator(self._device).set_state(tensors[name])
+            except (KeyError, RuntimeError, TypeError) as error:
+                raise ValueError(
+                    f"a checkpoint must hold a generator's state as {name}; {path} does not"
+                ) from error
+
+    def load(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Go on from a state that `check` has let pass.
+
+        Dropout goes on as it was only with as many processes as then; all else in any case.
+        """
         self.step, self.seconds = facts["step"], facts["seconds"]
         for prefix, network in (("model.", self.model), ("ema.", self.ema)):
             network.load_state_dict(
@@ -238,7 +274,7 @@ class Trainer:
                     like = torch.empty((), device=self._device) if key == "step" else parameter
                     self._optimizer.state[parameter][key] = torch.empty_like(like).copy_(tensor).detach()
         self._generator.set_state(tensors["generator"])
-        self._order.rest = tensors["order"].to(self._device)
+        self._order.rest = tensors["order"].to(self._device, copy=True)  # not mapped from the file
         dropout = [name for name in tensors if name.startswith("dropout.")]
         if len(dropout) == distributed.world():
             state = tensors[f"dropout.{distributed.rank()}"]

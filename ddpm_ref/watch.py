@@ -1,5 +1,6 @@
 """Watching a run: its log, TensorBoard, and the signals that end it in good order."""
 
+import hashlib
 import json
 import os
 import signal
@@ -13,30 +14,50 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from ddpm_ref import distributed
 from ddpm_ref.trainer import Update
 
 
 class Log:
     """The file `metrics.jsonl`: a line for every update, none twice and none lost.
 
-    A checkpoint stores how long the file was; a run that goes on from it cuts off what came later.
+    A checkpoint stores how long the file was, and its checksum; a run that goes on from it cuts off what came
+    later.
     """
 
     def __init__(self, path: Path, length: int = 0) -> None:
         self._file = path.open("ab")
         self._file.truncate(length)
         self._file.seek(length)
+        self._digest = hashlib.sha256(path.read_bytes())
         self._path = path
 
     def write(self, update: Update) -> None:
         """Add a line."""
-        self._file.write((json.dumps(update._asdict()) + "\n").encode())
+        line = (json.dumps(update._asdict()) + "\n").encode()
+        self._file.write(line)
         self._file.flush()
+        self._digest.update(line)
 
-    def length(self) -> int:
-        """Give the length in bytes, once it is safe on the disk."""
+    def mark(self) -> dict[str, Any]:
+        """Say what is in it so far, as facts for a checkpoint, once it is safe on the disk."""
         os.fsync(self._file.fileno())
-        return self._file.tell()
+        return {"log_bytes": self._file.tell(), "log_sha256": self._digest.hexdigest()}
+
+    @staticmethod
+    def check(path: Path, length: int, sha256: str) -> None:
+        """Refuse a file that does not begin with what was in it at a checkpoint.
+
+        Raises:
+            ValueError: if it is too short or altered.
+        """
+        content = path.read_bytes()[:length] if path.is_file() else b""
+        if len(content) < length:
+            raise ValueError(
+                f"run must be whole; {path} has {len(content)} bytes, and had {length} at the checkpoint"
+            )
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise ValueError(f"run must be whole; {path} is not as it was at the checkpoint")
 
     def losses(self) -> list[float]:
         """Read back the loss of every update."""
@@ -86,7 +107,8 @@ class Board:
 class Signals:
     """Turns the first Ctrl-C or SIGTERM into a request to stop, so that work in hand is finished.
 
-    The second one interrupts at once. Schedulers send SIGTERM to a job whose time is up.
+    The second one interrupts at once. Schedulers send SIGTERM to a job whose time is up. `torchrun` hands on
+    what its processes may have had from the terminal already; under it only the first one counts.
 
     Attributes:
         code: the exit code of a run that was stopped so: 130 or 143; None where none was.
@@ -99,10 +121,14 @@ class Signals:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.code is not None:
+            if distributed.world() > 1:
+                return
             raise KeyboardInterrupt
         self.code = 128 + number
         self._request()
-        print("\nStopping after this update; once more stops at once.", file=sys.stderr)
+        if distributed.rank() == 0:
+            more = "; once more stops at once" if distributed.world() == 1 else ""
+            print(f"\nStopping after this update{more}.", file=sys.stderr)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

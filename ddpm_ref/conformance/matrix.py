@@ -7,7 +7,6 @@ matters, comments name the peer and the checks, and the comments at its end are 
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
 import re
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ddpm_ref.arguments import Parser, fail, path
 from ddpm_ref.conformance.report import ORDER
 
 __all__ = ["Finding", "findings", "main", "page"]
@@ -62,9 +62,12 @@ def findings(folder: Path) -> Iterator[Finding]:
     Raises:
         ValueError: if a script lacks its docstring, its peer, its checks or what it prints.
     """
-    for path in sorted(folder.glob("*.py")):
-        source = path.read_text(encoding="utf-8")
-        text = ast.get_docstring(ast.parse(source)) or ""
+    for file in sorted(folder.glob("*.py")):
+        source = file.read_text(encoding="utf-8")
+        try:
+            text = ast.get_docstring(ast.parse(source)) or ""
+        except (MemoryError, RecursionError, SyntaxError) as error:  # MemoryError: nested too deep
+            raise ValueError(f"{file} must be a Python script; {error}") from error
         fields = dict(re.findall(r"^# (peer|checks): (.+)$", source, re.MULTILINE))
         code = source.partition("# checks: ")[2].partition("\n")[2].rstrip("\n")
         lines = code.split("\n")
@@ -74,22 +77,45 @@ def findings(folder: Path) -> Iterator[Finding]:
         prints = "\n".join(line[2:] for line in lines[end:])
         title, _, rest = text.partition("\n")
         if not (title and rest and prints and {"peer", "checks"} <= set(fields)):
-            raise ValueError(f"{path.name} must have a docstring, a peer, checks, and what it prints")
+            raise ValueError(f"{file} must have a docstring, a peer, checks, and what it prints")
         checks = tuple(re.split(r", (?=[a-z_0-9A-Z]+(?:\[|,|$))", fields["checks"]))
         yield Finding(title, rest.strip(), fields["peer"], checks, "\n".join(lines[:end]), prints)
 
 
 def page(folder: Path) -> str:
     """Return the page's text."""
-    peers = [
-        json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "results").glob("*.json"))
-    ]
+    peers = [_read(file) for file in sorted((folder / "results").glob("*.json"))]
+    if not peers:
+        raise ValueError(f"folder must hold results/*.json; {folder} has none")
     peers.sort(key=lambda peer: (peer["implementation"] != "ddpm-ref", peer["implementation"]))
     found = list(findings(folder / "findings"))
     parts = [INTRODUCTION, _table(peers)]
     for peer in peers:
         parts.append(_section(peer, [f for f in found if f.peer == peer["implementation"]]))
     return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _read(file: Path) -> Any:
+    """Read one peer's results, as far as the page needs them."""
+    try:
+        peer = json.loads(file.read_text(encoding="utf-8"))
+        text = [peer["implementation"], peer["version"], peer["date"], peer.get("note", "")]
+        text += [*peer["versions"], *peer["versions"].values()]
+        for result in peer["results"]:
+            text += [
+                result[key] for key in ("check", "outcome", "diagnosis", "case", "at", "found", "wanted")
+            ]
+            for key in ("relative", "ulps", "allowed"):
+                if not isinstance(result[key], int | float | None):
+                    raise ValueError(f"{key} must be a number or null; got {result[key]!r}")
+            if result["outcome"] not in ORDER:
+                raise ValueError(f"outcome must be one of {', '.join(ORDER)}; got {result['outcome']!r}")
+        if wrong := [entry for entry in text if not isinstance(entry, str)]:
+            raise ValueError(f"a string must stand where {wrong[0]!r} does")
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"{file} must be what --summary of ddpm_ref.conformance writes; {what}") from error
+    return peer
 
 
 def _function(check: str) -> str:
@@ -168,11 +194,11 @@ def _section(peer: Any, found: Sequence[Finding]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or compare it; return 1 if it is stale, 2 if it cannot be made."""
-    parser = argparse.ArgumentParser(prog="python -m ddpm_ref.conformance.matrix", description=__doc__)
-    parser.add_argument("folder", type=Path, help="docs/conformance")
+    parser = Parser(prog="python -m ddpm_ref.conformance.matrix", description=__doc__)
+    parser.add_argument("folder", type=path, help="docs/conformance")
     parser.add_argument("--check", action="store_true", help="compare the page, and write nothing")
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         text = page(options.folder)
         file = options.folder / "matrix.md"
         if not options.check:
@@ -180,9 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if file.read_text(encoding="utf-8") == text:
             return 0
-    except (OSError, ValueError, KeyError) as error:
-        print(f"ddpm_ref.conformance.matrix: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except (OSError, ValueError) as error:
+        return fail("conformance.matrix", error)
     print("matrix.md is stale: run python -m ddpm_ref.conformance.matrix docs/conformance", file=sys.stderr)
     return 1
 

@@ -14,7 +14,7 @@ from ddpm_ref.conformance.cases import Case
 from ddpm_ref.conformance.check import Check
 from ddpm_ref.conformance.diagnosis import NONE_KNOWN, diagnose
 from ddpm_ref.conformance.formulas import exact, mp
-from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered
+from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered, described, printable, words
 from ddpm_ref.conformance.steps import EPS
 
 __all__ = ["Outcome", "Result", "guarded", "measure", "read"]
@@ -69,13 +69,13 @@ def guarded(check: str, claim: str, case: str, run: Callable[[], Result]) -> Res
     began = perf_counter()
     try:
         found = run()
-    except NotOffered as reason:
-        found = Result(check, claim, case, "not offered", diagnosis=str(reason))
-    except NotImplementedError as reason:
-        found = Result(check, claim, case, "not offered", diagnosis=str(reason))
-    except Exception as error:
-        words = f"raised {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        found = Result(check, claim, case, "broken", diagnosis=words, detail=traceback.format_exc())
+    except (NotOffered, NotImplementedError) as reason:
+        found = Result(check, claim, case, "not offered", diagnosis=words(reason))
+    except (Exception, SystemExit) as error:
+        raised = f"raised {described(error)[:200]}"
+        found = Result(
+            check, claim, case, "broken", diagnosis=raised, detail=printable(traceback.format_exc())
+        )
     return Result(**{**asdict(found), "seconds": perf_counter() - began})
 
 

@@ -19,7 +19,19 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-__all__ = ["BUILT_IN", "Adapter", "Array", "NotOffered", "VarianceKind", "load", "make"]
+__all__ = [
+    "BUILT_IN",
+    "Adapter",
+    "Array",
+    "NotOffered",
+    "VarianceKind",
+    "described",
+    "load",
+    "make",
+    "place",
+    "printable",
+    "words",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -35,6 +47,15 @@ BUILT_IN = {
     "original": "ddpm_ref.conformance.adapters.original:Original",
 }
 """The adapters that come with the kit, by the name that the command takes."""
+
+PACKAGES = {
+    "reference": "ddpm-ref",
+    "diffusers": "'ddpm-ref[peers]'",
+    "denoising-diffusion-pytorch": "denoising-diffusion-pytorch",
+    "monai": "monai",
+    "labml-nn": "labml-nn",
+}
+"""What to install for them."""
 
 
 class NotOffered(Exception):  # noqa: N818 - an answer, and no error
@@ -204,6 +225,24 @@ class Adapter:
         raise NotOffered
 
 
+def words(error: BaseException) -> str:
+    """Return what an error says, in one line that can be printed; nothing, if it cannot say it."""
+    try:
+        return " ".join(printable(str(error)).split())
+    except Exception:  # an implementation's own class of errors may be wrong as well
+        return ""
+
+
+def described(error: BaseException) -> str:
+    """Return the kind of an error and what it says."""
+    return f"{type(error).__name__}: {words(error)}"
+
+
+def printable(text: str) -> str:
+    """Replace what no file or terminal takes: half of a surrogate pair, and control characters."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
 def make(kind: type[Adapter], betas: Array, dtype: str, device: str) -> Adapter:
     """Make an adapter, and see that it has not stored something under the name of one of its functions.
 
@@ -220,25 +259,37 @@ def make(kind: type[Adapter], betas: Array, dtype: str, device: str) -> Adapter:
     return adapter
 
 
+def place(name: str) -> tuple[str, str]:
+    """Say in which module an adapter is, and what it is called there, without importing it.
+
+    Raises:
+        ValueError: if it is none that comes with the kit, and not of the form `package.module:Class`.
+    """
+    module, _, attribute = BUILT_IN.get(name, name).partition(":")
+    if not attribute or not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError(
+            f"adapter must be one of {', '.join(BUILT_IN)}, or package.module:Class; got {name!r}"
+        )
+    return module, attribute
+
+
 def load(name: str) -> type[Adapter]:
     """Find an adapter: one that comes with the kit, or `package.module:Class`.
 
     Raises:
         ValueError: if there is none of that name, or what it needs is not installed.
     """
-    where = BUILT_IN.get(name, name)
-    module, _, attribute = where.partition(":")
-    if not attribute:
-        raise ValueError(
-            f"adapter must be one of {', '.join(BUILT_IN)}, or package.module:Class; got {name!r}"
-        )
+    module, attribute = place(name)
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever the implementation raises when it is imported
+    except (Exception, SystemExit) as error:  # whatever the implementation raises when it is imported
         if isinstance(error, AttributeError) and error.obj is sys.modules.get(module):
             raise ValueError(f"adapter {name}: {module} has no {attribute}") from error
-        words = f"adapter {name} cannot be imported: {type(error).__name__}: {error}"
-        raise ValueError(words) from error
+        if name in PACKAGES and isinstance(error, ModuleNotFoundError):
+            raise ValueError(
+                f"adapter {name} needs {error.name}, which is not here: pip install {PACKAGES[name]}"
+            ) from error
+        raise ValueError(f"adapter {name} cannot be imported: {described(error)}") from error
     if not isinstance(found, type):
         raise ValueError(f"adapter {name} must be a class; got {type(found).__name__}")
     return found

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ddpm_ref.arguments import positive
+
 __all__: list[str] = []
 
 _WORKERS = pytest.StashKey[list[Any]]()
@@ -28,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="hold this implementation to the proved formulas: a built-in adapter, or package.module:Class",
     )
     group.addoption("--ddpm-only", metavar="TEXT", default="", help="only checks whose name holds this")
-    group.addoption("--ddpm-timeout", metavar="SECONDS", type=float, default=120.0, help="for one check")
+    group.addoption("--ddpm-timeout", metavar="SECONDS", type=positive, default=120.0, help="for one check")
     group.addoption(
         "--ddpm-expected-failures", metavar="FILE", help="checks known to fail, one to a line; strict"
     )
@@ -85,6 +87,8 @@ def pytest_collection_modifyitems(
     except ValueError as error:
         raise pytest.UsageError(f"--ddpm-implementation: {error}") from error
     config.stash[_WORKERS] = [worker]
+    if not worker.tasks:
+        raise pytest.UsageError(f"--ddpm-only: no check's name holds {config.getoption('--ddpm-only')!r}")
     known = _known(config.getoption("--ddpm-expected-failures"))
     used = set()
     for number, (check, _, case) in enumerate(worker.tasks):
@@ -111,6 +115,8 @@ def _known(file: str | None) -> list[str]:
         return []
     try:
         lines: Iterator[str] = iter(Path(file).read_text(encoding="utf-8").splitlines())
-    except OSError as error:
-        raise pytest.UsageError(f"--ddpm-expected-failures: {file}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: no text in UTF-8
+        raise pytest.UsageError(
+            f"--ddpm-expected-failures: {file}: {getattr(error, 'strerror', error)}"
+        ) from error
     return [text for line in lines if (text := line.partition("#")[0].strip())]

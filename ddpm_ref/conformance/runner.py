@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ddpm_ref.conformance.check import Check
 from ddpm_ref.conformance.checks import checks
 from ddpm_ref.conformance.laws import law_checks
 from ddpm_ref.conformance.measure import Result, guarded, measure
-from ddpm_ref.conformance.protocol import Adapter, Array, load, make
+from ddpm_ref.conformance.protocol import Adapter, Array, described, load, make, place, printable, words
 from ddpm_ref.conformance.rows import row_checks
 from ddpm_ref.conformance.stepping import Stepping, step_checks, stepping_checks
 
@@ -22,6 +23,9 @@ __all__ = ["TIMEOUT", "Task", "Worker", "plan", "run"]
 
 TIMEOUT = 120.0
 """Seconds that a check may take."""
+
+START = 120.0
+"""Seconds that importing an adapter and listing its checks may take."""
 
 
 @dataclass(frozen=True)
@@ -110,16 +114,30 @@ def run(
         return
     worker = Worker(adapter, only)
     try:
-        for i, (check, claim, case) in enumerate(worker.tasks):
-            yield worker.ask(i, timeout) or Result(check, claim, case, "broken", diagnosis=worker.lost)
+        yield from worker.results(timeout)
     finally:
         worker.stop()
 
 
 class Worker:
-    """A process that holds the adapter and runs the tasks that it is asked for."""
+    """A process that holds the adapter and runs the tasks that it is asked for.
+
+    Nothing of the adapter is imported anywhere else, so that whatever it does then, it does there.
+
+    Attributes:
+        about: name and version of the implementation, and its note.
+        tasks: check, claim and case of each.
+        lost: why the last question had no answer.
+
+    Raises:
+        ValueError: if there is no such adapter, or it does not let itself be imported and listed.
+    """
+
+    about: tuple[str, str, str]
+    tasks: list[tuple[str, str, str]]
 
     def __init__(self, adapter: str, only: str) -> None:
+        place(adapter)  # a process takes a second to say so
         self.adapter, self.only, self.lost = adapter, only, ""
         self._start()
 
@@ -132,14 +150,21 @@ class Worker:
         )
         self.process.start()
         there.close()
+        answer: Any = f"adapter {self.adapter} must be imported within {START:g} s; it hung"
         try:
-            answer = self.pipe.recv()
+            if self.pipe.poll(START):
+                answer = self.pipe.recv()
         except EOFError:
             answer = f"adapter {self.adapter} ended the process that imported it"
         if isinstance(answer, str):
             self.stop()
             raise ValueError(answer)
-        self.tasks: list[tuple[str, str, str]] = answer
+        self.about, self.tasks = answer
+
+    def results(self, timeout: float) -> Iterator[Result]:
+        """Run every task, and yield what each found."""
+        for i, (check, claim, case) in enumerate(self.tasks):
+            yield self.ask(i, timeout) or Result(check, claim, case, "broken", diagnosis=self.lost)
 
     def ask(self, i: int, timeout: float) -> Result | None:
         """Return the result, or None and the reason in `lost`."""
@@ -165,15 +190,32 @@ class Worker:
 
 def _work(adapter: str, only: str, pipe: Any, path: list[str]) -> None:
     sys.path[:] = path
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    kind = None
     try:
-        tasks = plan(load(adapter), only)
-    except Exception as error:
-        pipe.send(f"{error}")
+        kind = load(adapter)
+        tasks = plan(kind, only)
+        fields = (
+            getattr(kind, "name", kind.__name__),
+            getattr(kind, "version", ""),
+            getattr(kind, "note", ""),
+        )
+        about = tuple(printable(str(field)) for field in fields)
+    except BaseException as error:
+        done = "imported" if kind is None else "listed"
+        known = kind is None and isinstance(error, ValueError)
+        pipe.send(words(error) if known else f"adapter {adapter} cannot be {done}: {described(error)}")
         return
-    pipe.send([(task.check, task.claim, task.case) for task in tasks])
+    pipe.send((about, [(task.check, task.claim, task.case) for task in tasks]))
     while True:
         try:
             i = pipe.recv()
         except EOFError:
             return
-        pipe.send(tasks[i].run())
+        task = tasks[i]
+        try:
+            found = task.run()
+        except BaseException as error:  # such as KeyboardInterrupt, which nobody pressed
+            raised = f"raised {described(error)}"
+            found = Result(task.check, task.claim, task.case, "broken", diagnosis=raised)
+        pipe.send(found)

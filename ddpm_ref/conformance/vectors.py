@@ -48,6 +48,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -65,6 +66,7 @@ FORMAT = "ddpm-ref vectors 1"
 CHECKSUMS = "SHA256SUMS"
 SCHEMA = "vectors.schema.json"
 SCHEDULES = "schedules"
+DECIMAL = re.compile(r"-?[0-9]{1,60}(\.[0-9]{1,60})?(e-?[0-9]{1,5})?")
 
 Exact = npt.NDArray[np.object_]  # of fractions
 
@@ -219,6 +221,8 @@ def _schedules(folder: Path) -> dict[str, Schedule]:
     try:
         given = _is(_read(SCHEDULES, folder).get("schedules"), dict, "schedules")
         return {name: _schedule(name, schedule) for name, schedule in given.items()}
+    except VectorsError:
+        raise
     except ValueError as problem:
         raise VectorsError(f"{SCHEDULES}.json: {problem}") from problem
 
@@ -238,7 +242,7 @@ def _read(topic: str, folder: Path) -> dict[str, Any]:
         raise VectorsError(f"{name}: its SHA-256 must be {sums[name]}; got {found}: the file was altered")
     try:
         read = _object(
-            json.loads(content), "the file", "format", "topic", "about", "vectors", optional=("schedules",)
+            _json(content), "the file", "format", "topic", "about", "vectors", optional=("schedules",)
         )
         if read["format"] != FORMAT:
             raise ValueError(f"format must be {FORMAT!r}; got {read['format']!r}")
@@ -247,6 +251,13 @@ def _read(topic: str, folder: Path) -> dict[str, Any]:
     except ValueError as problem:
         raise VectorsError(f"{name}: {problem}") from problem
     return read
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except RecursionError as problem:
+        raise ValueError("nested too deep") from problem
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -275,17 +286,21 @@ def _vector(read: Any, where: str, schedules: Mapping[str, Schedule]) -> Vector:
         optional=("schedule", "settings", "t", "inputs", "scale"),
     )  # fmt: skip
     where = f"{where} ({given['id']})"
-    if (schedule := given.get("schedule")) is not None and schedule not in schedules:
+    schedule = given.get("schedule")
+    if schedule is not None and _is(schedule, str, f"{where}.schedule") not in schedules:
         raise ValueError(f"{where}: schedule must be one of {', '.join(schedules)}; got {schedule!r}")
     truth = _fractions(given["value"], f"{where}.value")
     scale = _fractions(given["scale"], f"{where}.scale") if "scale" in given else np.abs(truth)
     if scale.shape != truth.shape:
         raise ValueError(f"{where}.scale must have the shape of value, {truth.shape}; got {scale.shape}")
+    if (scale < 0).any():
+        raise ValueError(f"{where}.scale must not be negative")
     rows = len(truth)
     claims = _is(given["claims"], list, f"{where}.claims")
-    t = None if "t" not in given else _numbers(given["t"], f"{where}.t").astype(np.int64)
+    t = None if "t" not in given else _steps(given["t"], f"{where}.t", schedules.get(str(schedule)))
     inputs = {
-        name: _numbers(column, f"{where}.inputs.{name}") for name, column in given.get("inputs", {}).items()
+        name: _numbers(column, f"{where}.inputs.{name}")
+        for name, column in _is(given.get("inputs", {}), dict, f"{where}.inputs").items()
     }
     for name, column in {**inputs, **({} if t is None else {"t": t})}.items():
         if len(column) != rows:
@@ -301,7 +316,8 @@ def _vector(read: Any, where: str, schedules: Mapping[str, Schedule]) -> Vector:
         truth=truth,
         scale=scale,
         mutants=tuple(
-            _mutant(wrong, f"{where}.mutants[{i}]", truth) for i, wrong in enumerate(given["mutants"])
+            _mutant(wrong, f"{where}.mutants[{i}]", truth)
+            for i, wrong in enumerate(_is(given["mutants"], list, f"{where}.mutants"))
         ),
     )
 
@@ -314,8 +330,12 @@ def _mutant(read: Any, where: str, like: Exact) -> Mutant:
     truth = np.full(like.shape, np.nan, dtype=object)
     for i, row in enumerate(rows):
         if row is not None:
-            truth[i] = _fractions(row, f"{where}.value[{i}]")
-    return Mutant(given["claim"], given["name"], given["seen"], truth)
+            wrong = _fractions([row], f"{where}.value[{i}]")[0]
+            if np.shape(wrong) != truth.shape[1:]:
+                raise ValueError(f"{where}.value[{i}] must have the shape of the truth's row")
+            truth[i] = wrong
+    claim, name, seen = (_is(given[key], str, f"{where}.{key}") for key in ("claim", "name", "seen"))
+    return Mutant(claim, name, seen, truth)
 
 
 def _object(read: Any, where: str, *required: str, optional: Sequence[str] = ()) -> dict[str, Any]:
@@ -335,19 +355,33 @@ def _is(read: Any, kind: type, where: str) -> Any:
 
 def _numbers(read: Any, where: str) -> npt.NDArray[np.float64]:
     try:
-        numbers = np.array(_is(read, list, where), dtype=np.float64)
-    except (TypeError, ValueError) as problem:
+        given = np.array(_is(read, list, where), dtype=object)
+        if not all(type(entry) in (int, float) for entry in given.flat):
+            raise TypeError
+        numbers = given.astype(np.float64)
+    except (OverflowError, TypeError, ValueError) as problem:
         raise ValueError(f"{where} must be numbers, in rows of equal length") from problem
     if not np.isfinite(numbers).all():
         raise ValueError(f"{where} must be finite")
     return numbers
 
 
+def _steps(read: Any, where: str, schedule: Schedule | None) -> npt.NDArray[np.int64]:
+    numbers = _numbers(read, where)
+    last = np.inf if schedule is None else schedule.T
+    if numbers.ndim != 1 or not ((numbers >= 0) & (numbers <= last) & (numbers % 1 == 0)).all():
+        raise ValueError(f"{where} must be a list of integers in 0..{last}")
+    return numbers.astype(np.int64)
+
+
 def _fractions(read: Any, where: str) -> Exact:
-    text = np.array(read, dtype=object)
-    if not all(isinstance(entry, str) for entry in text.flat):
-        raise ValueError(f"{where} must be decimal strings, in rows of equal length")
     try:
-        return np.array(np.frompyfunc(Fraction, 1, 1)(text), dtype=object)
+        text = np.array(_is(read, list, where), dtype=object)
     except ValueError as problem:
-        raise ValueError(f"{where} must be decimal strings; {problem}") from problem
+        raise ValueError(f"{where} must be decimal strings, in rows of equal length") from problem
+    for entry in text.flat:
+        if not isinstance(entry, str):
+            raise ValueError(f"{where} must be decimal strings, in rows of equal length")
+        if not DECIMAL.fullmatch(entry):  # Fraction takes more, and 1e999999999 takes all memory
+            raise ValueError(f"{where} must be decimal strings; got {entry[:40]!r}")
+    return np.array(np.frompyfunc(Fraction, 1, 1)(text), dtype=object)

@@ -1,6 +1,5 @@
 """CIFAR-10 from a local folder, in either of the two formats that its authors publish."""
 
-import codecs
 import io
 import pickle
 from pathlib import Path
@@ -56,6 +55,8 @@ def _join(files: list[tuple[Array, Array]]) -> Labelled:
 def _read_bytes(path: Path) -> bytes:
     if not path.is_file():
         raise ValueError(f"cifar10 must be complete; {path} is missing. Get it again from {PAGE}")
+    if (size := path.stat().st_size) > 2 * PER_FILE * (1 + PIXELS):
+        raise ValueError(f"cifar10 must be as published; {path} has {size} bytes. Get it again from {PAGE}")
     return path.read_bytes()
 
 
@@ -93,6 +94,12 @@ def _checked(path: Path, pixels: Array, labels: Array) -> tuple[Array, Array]:
     return pixels, labels
 
 
+def _latin1(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}, and only latin1 is let in")
+    return text.encode("latin1")
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Unpickles NumPy arrays and plain values, and calls nothing else."""
 
@@ -104,5 +111,5 @@ class _ArraysOnly(pickle.Unpickler):
             case "numpy", "ndarray" | "dtype":
                 return getattr(np, name)
             case "_codecs", "encode":  # how Python 3 writes bytes for Python 2
-                return codecs.encode
+                return _latin1
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only arrays are let in")

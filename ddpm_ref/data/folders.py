@@ -1,5 +1,6 @@
 """Any folder of images, cropped and resized to one size."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ddpm_ref.data.images import Labelled, Split, from_bytes, held_out_of, room_for
 
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow starts programs for others
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
@@ -33,13 +35,14 @@ def folder(path: Path, image_size: int, channels: int = 3) -> Split:
         raise ValueError(f"folder must be a folder of images; {path} is not a folder")
     if sorted(inner.name for inner in path.iterdir() if inner.is_dir()) == ["test", "train"]:
         parts = [(path / part, _images_below(path / part)) for part in ("train", "test")]
-        return Split(*(_read(root, files, image_size, channels) for root, files in parts))
+        return Split(*(_read(files, _classes(root, files), image_size, channels) for root, files in parts))
     files = _images_below(path)
-    everything = _read(path, files, image_size, channels)
-    train, held_out = held_out_of(len(files))
+    classes = _classes(path, files)
     return Split(
-        Labelled(everything.images[train], everything.labels[train]),
-        Labelled(everything.images[held_out], everything.labels[held_out]),
+        *(
+            _read([files[i] for i in part], [classes[i] for i in part], image_size, channels)
+            for part in held_out_of(len(files))
+        )
     )
 
 
@@ -68,14 +71,21 @@ def _images_below(root: Path) -> list[Path]:
     return files
 
 
-def _read(root: Path, files: Sequence[Path], image_size: int, channels: int) -> Labelled:
+def _classes(root: Path, files: Sequence[Path]) -> list[int]:
+    first = [file.relative_to(root).parts[0] if file.parent != root else "" for file in files]
+    number = {name: i for i, name in enumerate(sorted(set(first) - {""}))}
+    return [number.get(name, 0) for name in first]
+
+
+def _read(files: Sequence[Path], classes: Sequence[int], image_size: int, channels: int) -> Labelled:
     images = room_for(len(files), channels, image_size)
     for row, file in zip(images, files, strict=True):
         try:
-            with Image.open(file) as image:
-                row.copy_(fit(image, image_size, channels))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of metadata that Pillow passes over
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(file, formats=FORMATS) as image:
+                    row.copy_(fit(image, image_size, channels))
+        except Exception as error:  # a damaged image may raise anything
             raise ValueError(f"folder must hold whole images; {file} cannot be read: {error}") from error
-    first = [file.relative_to(root).parts[0] if file.parent != root else "" for file in files]
-    number = {name: i for i, name in enumerate(sorted(set(first) - {""}))}
-    return Labelled(images, torch.tensor([number.get(name, 0) for name in first]))
+    return Labelled(images, torch.tensor(classes))

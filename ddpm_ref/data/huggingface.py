@@ -36,7 +36,7 @@ def hugging_face(name: str, image_size: int, channels: int = 3, column: str | No
     except ImportError as error:
         raise ValueError("hf needs the library datasets; run: pip install 'ddpm-ref[datasets]'") from error
     try:
-        parts = library.load_dataset(name)
+        parts = dict(library.load_dataset(name))
     except Exception as error:  # the library's own errors are of many kinds
         raise ValueError(f"hf must be a data set that the library can load; {name}: {error}") from error
     if "train" not in parts:
@@ -58,6 +58,8 @@ def _read(name: str, rows: Any, image_size: int, channels: int, column: str | No
     if not found:
         wanted = column or " or ".join(COLUMNS)
         raise ValueError(f"hf must have a column of images, {wanted}; {name} has {', '.join(there)}")
+    if not len(rows):
+        raise ValueError(f"hf must have images in each part; one of {name} is empty")
     images = room_for(len(rows), channels, image_size)
     for i, place in enumerate(images):
         try:
@@ -65,8 +67,11 @@ def _read(name: str, rows: Any, image_size: int, channels: int, column: str | No
             if not isinstance(image, Image.Image):
                 raise ValueError(f"it is {type(image).__name__}, not an image")
             place.copy_(fit(image, image_size, channels))
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:  # of the library, or of Pillow for a damaged image
             raise ValueError(f"hf must hold whole images; row {i} of {name}: {error}") from error
     labels = next((c for c in LABELS if c in there), None)
-    classes = rows[labels] if labels else [0] * len(rows)
-    return Labelled(images, torch.tensor([int(c) for c in classes]))
+    try:
+        classes = [int(c) for c in rows[labels]] if labels else [0] * len(rows)
+        return Labelled(images, torch.tensor(classes))
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"hf must have integers for classes, in {labels} of {name}; {error}") from error

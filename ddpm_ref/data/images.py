@@ -58,13 +58,24 @@ def room_for(n: int, channels: int, size: int) -> Tensor:
 
     A set that would take more than a quarter of the machine's memory is mapped to an unnamed temporary file:
     it is streamed from disk as its images are used, and vanishes with the process.
+
+    Raises:
+        ValueError: if the disk has no room for it.
     """
-    shape = (n, channels, size, size)
-    if 4 * n * channels * size**2 <= LARGEST_SHARE * _memory():
+    shape, nbytes = (n, channels, size, size), 4 * n * channels * size**2
+    if nbytes <= LARGEST_SHARE * _memory():
         return torch.empty(shape)
     file, name = tempfile.mkstemp(prefix="ddpm-ref-images-")
-    os.close(file)
     try:
+        try:
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up under a mapping kills the process
+                os.posix_fallocate(file, 0, nbytes)
+        except OSError as error:
+            raise ValueError(
+                f"images must fit on the disk of temporary files; {nbytes} bytes at {name}: {error.strerror}"
+            ) from error
+        finally:
+            os.close(file)
         return torch.from_file(name, shared=True, size=n * channels * size**2).view(shape)
     finally:
         os.unlink(name)  # the mapping holds on to it

@@ -3,8 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.datasets import load_digits, load_sample_images
-from sklearn.model_selection import train_test_split
 
 from ddpm_ref.data.images import SPLIT_SEED, Labelled, Split, check_images, from_bytes
 
@@ -21,6 +19,9 @@ def digits() -> Split:
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), as shipped with
     scikit-learn.
     """
+    from sklearn.datasets import load_digits  # a second of imports, for those only who need it
+    from sklearn.model_selection import train_test_split
+
     grey, labels = load_digits(return_X_y=True)
     images = torch.from_numpy(grey / 8 - 1).float().reshape(-1, 1, 8, 8)
     check_images(images)
@@ -49,6 +50,8 @@ def patches(size: int = 32) -> Split:
     """
     if not 1 <= size <= 128:
         raise ValueError(f"image_size must be in 1..128 for patches; got {size}")
+    from sklearn.datasets import load_sample_images
+
     photographs = load_sample_images().images
     return Split(
         _crops([photograph[:, :HELD_OUT_FROM] for photograph in photographs], size, max(1, size // 8)),

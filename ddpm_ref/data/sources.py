@@ -38,6 +38,17 @@ def load(spec: str, image_size: int, channels: int = 3) -> Split:
     Raises:
         ValueError: if the specification is unknown, the data cannot be read, or has another size.
     """
+    try:
+        split = _load(spec, image_size, channels)
+    except OSError as error:
+        raise ValueError(f"data must be readable; {spec}: {error.strerror or error}") from error
+    wanted, given = (channels, image_size, image_size), tuple(split.train.images.shape[1:])
+    if given != wanted:
+        raise ValueError(f"data must have images of {wanted}, as the network; {spec} has {given}")
+    return split
+
+
+def _load(spec: str, image_size: int, channels: int) -> Split:
     kind, colon, rest = spec.partition(":")
     if kind in ("cifar10", "folder", "hf") and not rest:
         form = next(source for source in SOURCES if source.startswith(kind))
@@ -49,17 +60,12 @@ def load(spec: str, image_size: int, channels: int = 3) -> Split:
             name, _, column = rest.partition(":")
             return hugging_face(name, image_size, _colour(channels), column or None)
         case "digits" if not colon:
-            split = digits()
+            return digits()
         case "patches" if not colon:
-            split = patches(image_size)
+            return patches(image_size)
         case "cifar10":
-            split = cifar10(Path(rest))
-        case _:
-            raise ValueError(f"data must be one of {', '.join(SOURCES)}; got {spec}")
-    wanted, given = (channels, image_size, image_size), tuple(split.train.images.shape[1:])
-    if given != wanted:
-        raise ValueError(f"data must have images of {wanted}, as the network; {spec} has {given}")
-    return split
+            return cifar10(Path(rest))
+    raise ValueError(f"data must be one of {', '.join(SOURCES)}; got {spec}")
 
 
 def _colour(channels: int) -> int:

@@ -15,10 +15,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ddpm_ref.arguments import Parser, fail, path
 from ddpm_ref.checkpoint import (
     check_fit,
     read_run,
@@ -27,7 +29,7 @@ from ddpm_ref.checkpoint import (
     write_json,
     write_weights,
 )
-from ddpm_ref.cli import Parser, fail, make_folder
+from ddpm_ref.cli import make_folder
 from ddpm_ref.interop.settings import config_here, network_there, process_there
 from ddpm_ref.objective import Model
 from ddpm_ref.presets import Config
@@ -89,10 +91,9 @@ def read(folder: Path) -> tuple[Config, UNet]:
         tensors = {_name_here(name): tensor for name, tensor in load_file(path).items()}
     except SafetensorError as error:
         raise ValueError(f"weights must be a safetensors file; {path} is damaged or none: {error}") from error
+    with torch.device("meta"):  # no memory for a network before there are weights of its size
+        check_fit(path, tensors, UNet(config.unet).state_dict())
     model = UNet(config.unet)
-    check_fit(path, tensors, model.state_dict())
-    if bad := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
-        raise ValueError(f"weights must be finite; {path} has NaN or infinity in {bad[0]}")
     model.load_state_dict(tensors)
     return config, model.eval()
 
@@ -137,15 +138,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ways = parser.add_subparsers(dest="way", required=True)
     one = ways.add_parser("import", help="make a run of a pipeline's folder")
     one.add_argument(
-        "folder", type=Path, help="that diffusers wrote, or a download of google/ddpm-cifar10-32"
+        "folder", type=path, help="that diffusers wrote, or a download of google/ddpm-cifar10-32"
     )
-    one.add_argument("--out", type=Path, required=True, help="new or empty folder for the run")
+    one.add_argument("--out", type=path, required=True, help="new or empty folder for the run")
     one.add_argument(
         "--source", help="the data that it was trained on, for ddpm_ref.evaluate: cifar10:FOLDER …"
     )
     other = ways.add_parser("export", help="make a folder for DDPMPipeline.from_pretrained of a run")
-    other.add_argument("run", type=Path, help="folder that ddpm_ref.train wrote")
-    other.add_argument("--out", type=Path, required=True, help="new or empty folder")
+    other.add_argument("run", type=path, help="folder that ddpm_ref.train wrote")
+    other.add_argument("--out", type=path, required=True, help="new or empty folder")
     try:
         given = parser.parse_args(arguments)
         if given.way == "import":
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             values = config.to_dict() | ({"source": given.source} if given.source else {})
             write_json(given.out / "config.json", values)
             write_weights(given.out / "ema.safetensors", model, 0)
-            print(f"{given.out} is a run. Sample from it: python -m ddpm_ref.sample --run {given.out}")
+            print(f"{given.out} is a run. Sample from it:\n  python -m ddpm_ref.sample --run {given.out}")
         else:
             config, model, _ = read_run(given.run)
             network_there(model), process_there(config)  # before the folder is made

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from ddpm_ref.presets import Config
+from ddpm_ref.presets import Config, typed
 from ddpm_ref.process import Prediction, Variance
 from ddpm_ref.unet import EPS, UNet, UNetConfig
 
@@ -61,6 +61,17 @@ VARIANCES: Mapping[str, Variance] = {
     "fixed_large": "fixed_large",
     "learned_range": "learned",
 }
+THERE = {  # what a setting here is called in a file
+    "T": "num_train_timesteps",
+    "beta": "beta_start and beta_end",
+    "clip": "clip_sample",
+    "channels": "in_channels",
+    "groups": "norm_num_groups",
+    "image_size": "sample_size",
+    "multipliers": "block_out_channels",
+    "res_blocks": "layers_per_block",
+    "width": "block_out_channels[0]",
+}
 BETAS = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
 
 
@@ -70,7 +81,11 @@ def config_here(network: Path, process: Path) -> Config:
     Raises:
         ValueError: if a file is missing, or a setting is not what is written here; it names both.
     """
-    unet, values = _unet_config(network), _read_json(process)
+    try:
+        unet = _unet_config(network)
+    except (TypeError, ZeroDivisionError) as error:
+        raise ValueError(f"{network} must have values of the right types; {error}") from error
+    values = _read_json(process)
     _check(process, values, PROCESS, CHOICES)
     variance = _choose(process, "variance_type", values.get("variance_type", "fixed_small"), VARIANCES)
     if unet.learned_variance != (variance == "learned"):
@@ -78,23 +93,24 @@ def config_here(network: Path, process: Path) -> Config:
             f"out_channels must be twice in_channels where variance_type is learned_range, and only there; "
             f"{process} has {values.get('variance_type')}"
         )
+    given = {
+        "preset": "imported",
+        "source": "unknown",
+        "T": values.get("num_train_timesteps", 1000),
+        "beta_schedule": _choose(process, "beta_schedule", values.get("beta_schedule", "linear"), BETAS),
+        "beta": (values.get("beta_start", 1e-4), values.get("beta_end", 0.02)),
+        "prediction": _choose(
+            process, "prediction_type", values.get("prediction_type", "epsilon"), PREDICTIONS
+        ),
+        "loss": "hybrid" if variance == "learned" else "simple",
+        "variance": variance,
+        "clip": values.get("clip_sample", True),
+        "unet": unet,
+    }
     try:
-        return Config(
-            preset="imported",
-            source="unknown",
-            T=values.get("num_train_timesteps", 1000),
-            beta_schedule=_choose(process, "beta_schedule", values.get("beta_schedule", "linear"), BETAS),
-            beta=(values.get("beta_start", 1e-4), values.get("beta_end", 0.02)),
-            prediction=_choose(
-                process, "prediction_type", values.get("prediction_type", "epsilon"), PREDICTIONS
-            ),
-            loss="hybrid" if variance == "learned" else "simple",
-            variance=variance,
-            clip=values.get("clip_sample", True),
-            unet=unet,
-        )
-    except TypeError as error:
-        raise ValueError(f"{process} must have values of the right types; {error}") from error
+        return Config(**typed(Config, given))
+    except ValueError as error:
+        raise ValueError(f"{process}: {_in_their_words(error)}") from error
 
 
 def network_there(model: UNet) -> dict[str, Any]:
@@ -169,17 +185,21 @@ def _unet_config(path: Path) -> UNetConfig:
     if values["out_channels"] not in (channels, 2 * channels):
         given = values["out_channels"]
         raise ValueError(f"out_channels must be in_channels = {channels} or twice that; {path} has {given}")
-    return UNetConfig(
-        image_size=size,
-        channels=channels,
-        width=widths[0],
-        multipliers=tuple(width // widths[0] for width in widths),
-        attention_at=tuple(size // 2**level for level, attend in enumerate(attends) if attend),
-        res_blocks=values["layers_per_block"],
-        dropout=values.get("dropout", 0.0),
-        learned_variance=values["out_channels"] != channels,
-        groups=values.get("norm_num_groups", 32),
-    )
+    given = {
+        "image_size": size,
+        "channels": channels,
+        "width": widths[0],
+        "multipliers": tuple(width // widths[0] for width in widths),
+        "attention_at": tuple(size // 2**level for level, attend in enumerate(attends) if attend),
+        "res_blocks": values["layers_per_block"],
+        "dropout": values.get("dropout", 0.0),
+        "learned_variance": values["out_channels"] != channels,
+        "groups": values.get("norm_num_groups", 32),
+    }
+    try:
+        return UNetConfig(**typed(UNetConfig, given))
+    except ValueError as error:
+        raise ValueError(f"{path}: {_in_their_words(error)}") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -187,7 +207,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ValueError(f"folder must be one that diffusers writes; {path} does not exist")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ValueError(f"{path} must be JSON; {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold an object; got {type(values).__name__}")
@@ -207,7 +227,14 @@ def _check(
         raise ValueError(f"{chosen[0]} is a setting that is not known here; {path} has {values[chosen[0]]!r}")
 
 
+def _in_their_words(error: ValueError) -> str:
+    """Name the setting as the file does."""
+    name, must, rest = str(error).partition(" must ")
+    name = name.removeprefix("each of ")
+    return f"{THERE.get(name, name)}{must}{rest}"
+
+
 def _choose(path: Path, name: str, given: Any, choices: Mapping[str, Any]) -> Any:
-    if given not in choices:
+    if not isinstance(given, str) or given not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}; {path} has {json.dumps(given)}")
     return choices[given]
