@@ -7,10 +7,10 @@ everything else is a value that the test drew. `holds` enters a call of `tests/b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from importlib import import_module
 from itertools import accumulate
 from typing import Any
 from zlib import crc32
@@ -24,8 +24,7 @@ from sympy.printing.numpy import NumPyPrinter
 from torch import Tensor
 
 from ddpm_ref.schedule import Schedule
-from derivations import CHAPTERS
-from derivations.proof.claims import Claim, registered
+from derivations.proof.claims import every_claim
 from derivations.proof.symbols import VECTORS, inner, linear_coefficients, sqnorm
 
 mp = mpmath.MPContext()
@@ -33,9 +32,7 @@ mp.dps = 50
 
 Values = Mapping[str, Any]
 
-for _chapter in CHAPTERS:
-    import_module(f"derivations.{_chapter}")
-CLAIMS: dict[str, Claim] = {claim.id: claim for claim in registered()}
+CLAIMS = every_claim()
 
 
 # -- evaluating an expression --------------------------------------------------------------------------------
@@ -97,7 +94,8 @@ def magnitude(expression: Expr, values: Values) -> Any:
 
 def exact(tensor: Tensor) -> Any:
     """Return a tensor's entries as they are, without rounding."""
-    return _elementwise(mp.mpf)(tensor.double().numpy())
+    with np.errstate(invalid="ignore"):  # nan is a number here, and agrees with none
+        return _elementwise(mp.mpf)(tensor.double().numpy())
 
 
 # -- cases ---------------------------------------------------------------------------------------------------
@@ -160,7 +158,7 @@ def steps(schedule: Schedule, t: int) -> dict[str, Any]:
     return values
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _composed(schedule: Schedule) -> tuple[list[Any], list[Any]]:
     beta = [mp.mpf(0), *(mp.mpf(b) for b in schedule.betas)]
     return beta, list(accumulate(beta[1:], lambda bar, b: bar * (1 - b), initial=mp.mpf(1)))
@@ -204,6 +202,7 @@ class Held:
     last: int | None
     left_out: int
     ulps: float
+    roundings: int
     extra: Callable[[Case, int], Values]
 
     @property
@@ -228,14 +227,18 @@ class Held:
                 found = exact(computed[i if computed.shape[0] > 1 else 0])
             else:
                 found = evaluate(wrong, values)
-            info = torch.finfo(computed.dtype)
-            allowed = (
-                self.ulps * info.eps * magnitude(expression, values) + 2 * info.smallest_normal * info.eps
-            )
+            wide = torch.promote_types(computed.dtype, torch.float32)
+            info, work = torch.finfo(computed.dtype), torch.finfo(wide)
+            terms = magnitude(expression, values)
+            allowed = self.ulps * work.eps * terms + 2 * info.smallest_normal * info.eps
+            if info.eps > work.eps:  # half precision is rounded from what float32 gives
+                size = np.abs(truth) if self.roundings == 1 else terms
+                allowed = allowed + self.roundings * info.eps / 2 * size
             size = max(np.max(np.abs(truth)), 0)
             if size > info.max / 4:
                 continue  # overflows the dtype, as it must
-            worst = max(worst, float(np.max(np.abs(found - truth) / allowed)))
+            off = np.ravel(np.abs(found - truth) / allowed)  # one by one: a maximum passes over a nan
+            worst = max(worst, *(math.inf if mp.isnan(each) else float(each) for each in off))
         return worst
 
 
@@ -250,6 +253,7 @@ def holds(
     last: int | None = None,
     left_out: int = 0,
     ulps: float = 2,
+    roundings: int = 1,
     extra: Callable[[Case, int], Values] = lambda case, i: {},
 ) -> Callable[[Callable[[Case], Tensor]], Callable[[Case], Tensor]]:
     """Say that a call computes (a part of) a claim's expression.
@@ -260,13 +264,15 @@ def holds(
         first: the smallest t for which it is claimed.
         last: the largest; T if not given.
         left_out: how many of the last t it is not claimed for.
-        ulps: how many rounding errors of the result's dtype, relative to the terms' sizes, the computation
-        may add up.
+        ulps: how many rounding errors of the dtype it computes in, float32 for half precision, the
+        computation may add up, relative to the terms' sizes.
+        roundings: how often a result of half precision has been rounded to it: more than once where the call
+        is several, or squares what it got.
         extra: values of symbols that are neither the schedule's nor drawn vectors.
     """
 
     def enter(call: Callable[[Case], Tensor]) -> Callable[[Case], Tensor]:
-        HELD.append(Held(call, claim, part, first, last, left_out, ulps, extra))
+        HELD.append(Held(call, claim, part, first, last, left_out, ulps, roundings, extra))
         return call
 
     return enter

@@ -10,7 +10,7 @@ import json
 import math
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations, product
 from typing import Any
 
@@ -18,16 +18,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sympy import Basic
 from torch import Tensor
 
 from ddpm_ref import objective
 from ddpm_ref.bound import Bound, Term, bound, bound_terms, collect, prior_term
 from ddpm_ref.coding import rate_distortion, reconstruct
 from ddpm_ref.decoder import bits_per_dim, decoder_log_likelihood, from_levels
-from ddpm_ref.gaussian import Gaussian
-from ddpm_ref.process import Prediction, Variance, p_mean_variance, q_sample, target
+from ddpm_ref.gaussian import Gaussian, kl
+from ddpm_ref.objective import predict
+from ddpm_ref.process import Prediction, Variance, p_mean_variance, q_posterior, q_sample, target
 from ddpm_ref.schedule import Schedule, linear
 from ddpm_ref.subset import Subset, stratified
+from derivations.proof.claims import Mutant
 from tests.oracle import CLAIMS, Values, evaluate, exact, mp, steps
 
 MEAN, SPREAD = mp.mpf("0.25"), mp.mpf("0.5")  # of the data
@@ -115,6 +118,63 @@ def test_the_whole_message_is_the_entropy_of_the_data(gaussian_bound: Bound) -> 
     whole = exact(gaussian_bound.nats - gaussian_bound.L_T).mean()
     told = evaluate(CLAIMS["coding.information"].value, at(SCHEDULE, SCHEDULE.T))
     close(whole + told, evaluate(CLAIMS["coding.lossless"].value, at(SCHEDULE, 1)))
+
+
+TERMS = CLAIMS["bound.terms"]
+
+
+def with_other_terms(expression: Basic) -> tuple[Any, Any]:
+    """The bound of one image with one noise for each t, and an expression of its own and of other terms."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(SCHEDULE.T + 1, 1, 1, 1, dtype=torch.float64, generator=generator)
+    x_0, model = drawn[0], true_model(SCHEDULE)
+
+    def noise(t: int) -> Tensor:
+        return drawn[t]
+
+    options: dict[str, Any] = {"noise": noise, "variance": "learned", "clip": False, "levels": None}
+    nats = {term.t: exact(term.nats)[0] for term in bound_terms(model, SCHEDULE, x_0, **options)}
+    x = {t: q_sample(SCHEDULE, x_0, t, noise(t)) if t else x_0 for t in range(SCHEDULE.T + 1)}
+
+    def step(t: int) -> Gaussian:
+        output = predict(model, x[t], t, variance="learned")
+        found = p_mean_variance(
+            SCHEDULE, output.prediction_value, x[t], t,
+            variance="learned", variance_value=output.variance_value, clip=False,
+        )  # fmt: skip
+        return Gaussian(found.mean, found.variance)
+
+    def forward(t: int) -> Gaussian:
+        kept, added = (SCHEDULE.at(name, t, x_0) for name in ("sqrt_alpha", "beta"))
+        return Gaussian(kept * x[t - 1], added)
+
+    def total(each: Iterable[Tensor]) -> Any:
+        return sum(exact(one)[0] for one in each)
+
+    later = range(2, SCHEDULE.T + 1)
+    values = {
+        "kl_prior": exact(prior_term(SCHEDULE, x_0))[0],
+        "log_p_first": -nats[1],
+        "kl_rest_t": sum(nats[t] for t in later),
+        "kl_rest_prev": sum(nats[t] for t in later[:-1]),
+        "kl_rest_turned": total(kl(step(t), q_posterior(SCHEDULE, x_0, x[t], t)) for t in later),
+        "kl_rest_without_x0": mp.mpf(0),  # the model's steps are q(x_{t-1} | x_t)
+        "upward_kl_sum": total(kl(forward(t - 1), step(t)) for t in later),
+    }
+    found = bound(model, SCHEDULE, x_0, **options).nats
+    return exact(found)[0], evaluate(expression, values)
+
+
+@pytest.mark.holds("bound.terms")
+def test_the_bound_is_the_sum_of_the_claims_terms() -> None:
+    found, true = with_other_terms(TERMS.value)
+    assert abs(found - true) <= 1e-13 * abs(true)
+
+
+@pytest.mark.parametrize("wrong", TERMS.mutants, ids=lambda wrong: wrong.name)
+def test_a_bound_of_other_terms_would_fail(wrong: Mutant) -> None:
+    found, false = with_other_terms(wrong.parts["value"])
+    assert abs(found - false) > 0.01
 
 
 @pytest.mark.holds("bound.prior-term")

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from sympy import Eq, Expr, Ge, Integer, Le, cos, diff, exp, log, pi, sin, sqrt
 from sympy.core.relational import Relational
 
+from derivations.forward import decay
 from derivations.proof import normal_form, witness, z3_kernel
 from derivations.proof.certificates import (
     antiderivative,
     gaussian_integral,
     induction,
     same_density,
-    stays_below,
     tends_to_zero,
 )
 from derivations.proof.obligations import Obligation, equal
@@ -96,16 +96,7 @@ def test_a_closed_form_may_not_look_one_step_back_for_free() -> None:
 
 
 def bounded(relation: Relational) -> list[bool]:
-    made = stays_below(
-        relation,
-        lambda previous: alpha_t * previous,
-        sequence=alpha_bar_t,
-        start={beta_sum_t: 0},
-        first=1,
-        previous={beta_sum_t: beta_sum_prev},
-        name="signal",
-    )
-    return verdicts(made, (*SCHEDULE[:2], Eq(beta_sum_t, beta_sum_prev + beta_t)))
+    return verdicts(list(decay.proof(relation)), (*SCHEDULE[:2], Eq(beta_sum_t, beta_sum_prev + beta_t)))
 
 
 def test_a_bound_is_for_the_sequence_and_in_the_direction_that_the_relation_states() -> None:

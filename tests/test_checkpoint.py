@@ -3,13 +3,9 @@
 import fcntl
 import json
 import os
-import random
 import re
 import resource
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,71 +18,17 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ddpm_ref import checkpoint, objective, pictures, run, train, trainer
+from ddpm_ref import checkpoint, objective, train, trainer
 from ddpm_ref.checkpoint import Checkpoints, read_run, read_tensors, read_weights, write_tensors
-from ddpm_ref.data import Labelled, Split, digits
-from ddpm_ref.presets import Config, resolve
-from ddpm_ref.run import Run
-from ddpm_ref.unet import UNet, UNetConfig
+from ddpm_ref.unet import UNet
 from ddpm_ref.watch import Log
-
-CPU = torch.device("cpu")
-# Dropout and flips are on, so that their generators' states matter; five steps of 8 cross an epoch of 30.
-TINY = replace(
-    resolve("smoke", dropout=0.3, flips=True, steps=6, batch_size=8, samples=0, checkpoint_every=2),
-    unet=UNetConfig(8, 1, width=8, multipliers=(1,), attention_at=(), res_blocks=1, dropout=0.3),
-)
-
-
-def small_split() -> Split:
-    train, held_out = digits()
-    return Split(
-        Labelled(train.images[:30], train.labels[:30]), Labelled(held_out.images[:8], held_out.labels[:8])
-    )
-
-
-@contextmanager
-def quick() -> Iterator[None]:
-    """Few images, and none of what takes long and has no part in the state."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Config, "data", lambda self: small_split())
-        patch.setattr(run, "environment", lambda device, command: {})
-        patch.setattr(pictures, "loss_curve", lambda path, *_: path.touch())
-        yield
+from tests.tiny import TINY, Killed, assert_same, at_call, die, outcome, quick, resume, start
 
 
 @pytest.fixture(autouse=True)
 def _quick() -> Iterator[None]:
     with quick():
         yield
-
-
-def start(out: Path, config: Config = TINY) -> int:
-    out.mkdir(parents=True, exist_ok=True)
-    return train.train(Run(config, small_split(), out, CPU, ["test"]))
-
-
-def resume(out: Path, *more: str) -> int:
-    return train.main(["--resume", str(out), "--device", "cpu", *more])
-
-
-def outcome(out: Path) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
-    """Give the whole last state, and the log without times."""
-    latest = Checkpoints(out).latest
-    assert latest is not None
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    times = ("seconds", "images_per_second")
-    return read_tensors(latest.path)[0], [{k: v for k, v in line.items() if k not in times} for line in lines]
-
-
-def assert_same(one: Path, two: Path) -> None:
-    (tensors, log), (others, other_log) = outcome(one), outcome(two)
-    assert log == other_log
-    assert [line["step"] for line in log] == list(range(1, len(log) + 1))
-    assert tensors.keys() == others.keys()
-    assert [name for name in tensors if not torch.equal(tensors[name], others[name])] == []
-    for name in ("model", "ema"):
-        assert (one / f"{name}.safetensors").read_bytes() == (two / f"{name}.safetensors").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -135,27 +77,6 @@ def test_every_part_of_the_state_is_needed(
 # -- interrupted and resumed ------------------------------------------------------------------------------
 
 
-class Killed(BaseException):
-    """What ends a process that no handler sees."""
-
-
-def at_call(n: int, function: Callable[..., Any], then: Callable[..., object]) -> Callable[..., Any]:
-    calls = 0
-
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == n:
-            then(*args)
-        return function(*args, **kwargs)
-
-    return wrapped
-
-
-def die(*_: object) -> None:
-    raise Killed
-
-
 def die_half_written(file: int) -> None:
     if not fcntl.fcntl(file, fcntl.F_GETFL) & os.O_APPEND:  # all but the log, of which old lines are safe
         os.ftruncate(file, os.fstat(file).st_size // 2)
@@ -179,6 +100,10 @@ def killed_and_resumed(out: Path, where: str, n: int) -> None:
     assert resume(out) == 0
 
 
+@pytest.mark.promise(
+    "killed",
+    "killed at any flush or move of a file: the old one stands or the new one, and the end has the same bits",
+)
 @pytest.mark.parametrize(("where", "n"), [("fsync", 2), ("fsync", 6), ("replace", 4), ("replace", 6)])
 def test_a_run_killed_while_it_writes_goes_on_bit_for_bit(
     whole: Path, tmp_path: Path, where: str, n: int
@@ -187,6 +112,10 @@ def test_a_run_killed_while_it_writes_goes_on_bit_for_bit(
     assert_same(whole, tmp_path)
 
 
+@pytest.mark.promise(
+    "killed",
+    "killed at any flush or move of a file: the old one stands or the new one, and the end has the same bits",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "n"),
@@ -216,6 +145,7 @@ def test_these_are_all_the_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert counts == {"fsync": FLUSHES + 1, "replace": MOVES + 1}  # report.json is the last
 
 
+@pytest.mark.promise("killed", "a line of `metrics.jsonl` cut in the middle is written again")
 @pytest.mark.parametrize("step", [1, 4])
 def test_a_run_killed_between_checkpoints_goes_on_bit_for_bit(whole: Path, tmp_path: Path, step: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -229,6 +159,10 @@ def test_a_run_killed_between_checkpoints_goes_on_bit_for_bit(whole: Path, tmp_p
     assert_same(whole, tmp_path)
 
 
+@pytest.mark.promise(
+    "signal",
+    "Ctrl-C or SIGTERM: the update is finished and kept, exit code 130 or 143; the end has the same bits",
+)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_after_the_update_and_it_goes_on_bit_for_bit(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, code: int
@@ -240,11 +174,14 @@ def test_a_signal_ends_the_run_after_the_update_and_it_goes_on_bit_for_bit(
         assert start(tmp_path) == code
     assert signal.getsignal(number) is before
     err = capsys.readouterr().err
-    assert f"keeps the state of step 3 of 6; go on with: python -m ddpm_ref.train --resume {tmp_path}" in err
+    assert (
+        f"keeps the state of step 3 of 6; go on with:\n  python -m ddpm_ref.train --resume {tmp_path}" in err
+    )
     assert resume(tmp_path) == 0
     assert_same(whole, tmp_path)
 
 
+@pytest.mark.promise("signal", "a second Ctrl-C ends at once; the last checkpoint stays")
 def test_a_second_ctrl_c_does_not_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def twice(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)
@@ -263,6 +200,9 @@ def test_a_finished_run_goes_on_with_more_steps_as_if_it_had_had_them(whole: Pat
     assert_same(whole, tmp_path)
 
 
+@pytest.mark.promise(
+    "loss not finite", "NaN or infinity does not reach the weights; the state before it is kept, exit code 1"
+)
 def test_a_run_whose_loss_is_not_finite_keeps_the_last_good_state(whole: Path, tmp_path: Path) -> None:
     calls = 0
     with pytest.MonkeyPatch.context() as patch:
@@ -283,38 +223,6 @@ def test_a_run_whose_loss_is_not_finite_keeps_the_last_good_state(whole: Path, t
     assert_same(whole, tmp_path)
 
 
-def clean(command: list[str]) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", *command],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-@pytest.mark.slow
-def test_a_process_killed_at_random_moments_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    settings = ["--preset", "smoke", "--steps", "40", "--checkpoint-every", "3", "--samples", "0", "--flips"]
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert clean(["ddpm_ref.train", *settings, "--out", str(one)]).wait() == 0
-    moments, killed = random.Random(0), 0
-    command = ["ddpm_ref.train", *settings, "--out", str(two)]
-    while not (two / "report.json").exists():
-        process = clean(command)
-        log = two / "metrics.jsonl"
-        lines = len(log.read_text().splitlines()) if log.exists() else 0
-        while process.poll() is None and killed < 2:
-            if log.exists() and len(log.read_text(errors="replace").splitlines()) > lines + 4:
-                time.sleep(moments.random() * 0.3)
-                process.kill()
-                killed += process.wait() == -signal.SIGKILL
-        assert process.wait() in (0, -signal.SIGKILL)
-        command = ["ddpm_ref.train", "--resume", str(two)]
-    assert killed == 2
-    assert_same(one, two)
-
-
 # -- a full disk ------------------------------------------------------------------------------------------
 
 
@@ -329,6 +237,9 @@ def room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.promise(
+    "disk full", "a checkpoint that does not fit leaves the last one, which the one line names"
+)
 def test_a_full_disk_leaves_the_last_checkpoint(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -368,6 +279,14 @@ def damage_all(content: bytes) -> bytes:
     return b""
 
 
+@pytest.mark.promise(
+    "bit flipped",
+    "a damaged checkpoint is named in one line with the one before, which goes on to the same bits",
+)
+@pytest.mark.promise(
+    "truncated",
+    "a damaged checkpoint is named in one line with the one before, which goes on to the same bits",
+)
 @pytest.mark.parametrize(
     "damage",
     [
@@ -396,6 +315,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_offered(
     assert latest.path.with_suffix(".set-aside").exists()
 
 
+@pytest.mark.promise("truncated", "where no checkpoint is intact, that is said")
 def test_where_no_checkpoint_is_intact_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert start(tmp_path, replace(TINY, steps=2)) == 0
     (only,) = Checkpoints(tmp_path)
@@ -404,7 +324,10 @@ def test_where_no_checkpoint_is_intact_it_says_so(tmp_path: Path, capsys: pytest
     assert "No checkpoint before it is intact" in capsys.readouterr().err
 
 
-def test_another_architecture_is_refused_with_the_first_tensor_that_differs(
+@pytest.mark.promise(
+    "swapped", "a state of another network is refused by the first setting or tensor that differs"
+)
+def test_another_architecture_is_refused_with_the_setting_or_the_first_tensor_that_differs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert start(tmp_path, replace(TINY, steps=2)) == 0
@@ -413,8 +336,13 @@ def test_another_architecture_is_refused_with_the_first_tensor_that_differs(
     (tmp_path / "config.json").write_text(json.dumps(values))
     assert resume(tmp_path, "--steps", "3") == 2
     err = capsys.readouterr().err.splitlines()[-1]
-    name = "model.down_blocks.0.resnets.0.conv1.weight"
-    assert f"first {name}: (8, 8, 3, 3) in the file, (16, 8, 3, 3) in the model" in err
+    assert "is of another, whose unet.multipliers is [1] and not [2]" in err
+    wide = UNet(replace(TINY.unet, multipliers=(2,)))
+    message = re.escape(
+        "first down_blocks.0.resnets.0.conv1.weight: (8, 8, 3, 3) in the file, (16, 8, 3, 3) in the model"
+    )
+    with pytest.raises(ValueError, match=message):
+        read_weights(tmp_path / "model.safetensors", wide)
     with pytest.raises(ValueError, match=r"first conv_in.bias: absent in the file, \(8,\) in the model"):
         checkpoint.check_fit(Path("w"), {}, {"conv_in.bias": torch.zeros(8)})
     with pytest.raises(ValueError, match=r"first extra: \(\) in the file, absent in the model"):
@@ -431,6 +359,7 @@ class Trap:
         return Path.touch, (self.sprung,)
 
 
+@pytest.mark.promise("hostile", "a pickle is refused before it is opened, and runs nothing")
 @pytest.mark.parametrize("name", ["weights.pt", "checkpoints/step-00000002.safetensors"])
 @pytest.mark.parametrize("archive", [True, False])
 def test_a_pickle_is_refused_and_not_opened(
@@ -451,6 +380,7 @@ def test_a_pickle_is_refused_and_not_opened(
     assert sprung.exists()  # so the trap works
 
 
+@pytest.mark.promise("hostile", "a file without a checksum is refused")
 def test_a_file_without_a_checksum_is_refused(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(2)}, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match="weights must have a checksum"):
@@ -564,7 +494,7 @@ def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
 def test_the_log_is_cut_where_the_checkpoint_was(tmp_path: Path) -> None:
     log = Log(tmp_path / "log")
     log.write(trainer.Update(1, 1.0, 0.0, 1.0, 1.0, 1.0))
-    length = log.length()
+    length = log.mark()["log_bytes"]
     log.write(trainer.Update(2, 2.0, 0.0, 1.0, 1.0, 1.0))
     log.close()
     again = Log(tmp_path / "log", length)

@@ -222,7 +222,9 @@ def _same(check: Check, case: Case, formula: Formula, words: str) -> bool:
 CONFUSED = [(check, words, value) for check in ALL for words, value in check.confused]
 
 
-@pytest.mark.parametrize(("check", "words", "value"), CONFUSED, ids=lambda v: getattr(v, "name", str(v)))
+@pytest.mark.parametrize(
+    ("check", "words", "value"), CONFUSED, ids=[f"{check.name}-{words}" for check, words, _ in CONFUSED]
+)
 def test_every_confusion_is_caught_and_named(
     check: Check, words: str, value: Callable[[Case, Any], Any]
 ) -> None:
@@ -408,8 +410,8 @@ def test_an_adapter_that_hangs_or_dies_is_reported_and_the_others_go_on() -> Non
         (["no.such.module:Adapter"], "cannot be imported"),
         (["json:Nothing"], "json has no Nothing"),
         (["json:dumps"], "must be a class; got function"),
-        (["reference", "--timeout", "0"], "--timeout must be positive"),
-        (["reference", "--json", "/nowhere/at/all.json"], "there is no folder"),
+        (["reference", "--timeout", "0"], "--timeout: must be a positive finite number"),
+        (["reference", "--json", "/nowhere/at/all.json"], "there is no folder /nowhere/at"),
         (["reference", "--what"], "unrecognized arguments"),
     ],
 )

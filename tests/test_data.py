@@ -68,9 +68,7 @@ def test_every_crop_is_cut_from_a_photograph(crops: Split) -> None:
 def test_no_pixel_is_in_both_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Photographs of which every pixel says in which column it is."""
     column = np.broadcast_to((np.arange(640) * 255 // 639).astype(np.uint8)[None, :, None], (427, 640, 3))
-    monkeypatch.setattr(
-        "ddpm_ref.data.scikit_learn.load_sample_images", lambda: type("", (), {"images": [column]})
-    )
+    monkeypatch.setattr("sklearn.datasets.load_sample_images", lambda: type("", (), {"images": [column]}))
     part = patches()
     assert part.train.images.max() < part.held_out.images.min()
     assert part.held_out.images.max() > 0.95, "the right edge is used"

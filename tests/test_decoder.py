@@ -78,6 +78,20 @@ def test_the_masses_sum_to_one(cdf: CDF, levels: int, mean: float, log10_sigma: 
     assert abs(float(masses.sum()) - one) <= 8 * 2.0**-52 * (1 + 10.0**-log10_sigma)
 
 
+@pytest.mark.parametrize("wrong", CLAIMS["decoder.sums-to-one"].mutants, ids=lambda wrong: wrong.name)
+def test_masses_with_other_ends_do_not_sum_to_one(wrong: Any) -> None:
+    """A fifth of the mass lies above the scale and a twenty-fifth below it: what the mutants lose."""
+    ends = {"brightest": mp.mpf(4), "pixel_mean": mp.mpf(0.5), "sigma": mp.mpf(1)}
+    cdfs = {
+        "cdf_top": mp.ncdf(evaluate(upper_standardised, {**ends, "level": mp.mpf(4)})),
+        "cdf_bottom": mp.ncdf(evaluate(lower_standardised, {**ends, "level": mp.mpf(0)})),
+    }
+    k = torch.arange(5, dtype=torch.float64).reshape(-1, 1)
+    p = Gaussian(torch.full_like(k, 0.5), torch.ones_like(k))
+    masses = decoder_log_likelihood(p, from_levels(k, 5), levels=5).exp()
+    assert abs(float(masses.sum()) - evaluate(wrong.parts["value"], cdfs)) > 0.01
+
+
 @pytest.mark.holds("decoder.edges")
 @pytest.mark.parametrize("wrong", CLAIMS["decoder.edges"].mutants, ids=lambda wrong: wrong.name)
 def test_other_edges_have_other_masses(wrong: Any) -> None:
@@ -247,3 +261,11 @@ def test_the_oracle_of_the_tails_is_the_oracles_erf() -> None:
     """mp.ncdf, which keeps its digits on the left, against (1 + erf(u/√2))/2."""
     for u in (-3.0, -0.1, 0.0, 2.5):
         assert abs((1 + FUNCTIONS["erf"](mp.mpf(u) / mp.sqrt(2))) / 2 - mp.ncdf(mp.mpf(u))) < 1e-48
+
+
+def test_two_units_of_rounding_off_the_grid_are_allowed_and_no_more() -> None:
+    for dtype, unit in ((torch.float32, 2.0**-23), (torch.float64, 2.0**-23)):
+        check_levels(torch.tensor([1.9, -1.9], dtype=dtype) * unit, 3)
+        for off in (2.1, -2.1):
+            with pytest.raises(ValueError, match="evenly spaced"):
+                check_levels(torch.tensor([0, off], dtype=dtype) * unit, 3)

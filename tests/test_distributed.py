@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from ddpm_ref.distributed import Sharded
 from ddpm_ref.presets import Config, resolve
 from ddpm_ref.sampler import ancestral
 from ddpm_ref.trainer import Trainer
+from ddpm_ref.watch import Signals
 
 CPU = torch.device("cpu")
 # No dropout: its masks are each process's own.
@@ -170,6 +173,22 @@ def test_a_device_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPat
         distributed.local_device(torch.device("mps"))
 
 
+@pytest.mark.promise(
+    "signal", "a signal that `torchrun` hands on, and its processes had already, counts once"
+)
+def test_a_signal_that_a_launcher_repeats_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched(monkeypatch, 0, 2)
+    asked: list[bool] = []
+    with Signals(lambda: asked.append(True)) as signals:
+        signal.raise_signal(signal.SIGINT)
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            pytest.fail("it counted twice")
+    assert signals.code == 130
+    assert len(asked) == 1
+
+
 def test_alone_a_sharded_model_is_the_model() -> None:
     model = nn.Bilinear(3, 1, 2)
     x, t = torch.randn(4, 3), torch.randn(4, 1)
@@ -179,10 +198,14 @@ def test_alone_a_sharded_model_is_the_model() -> None:
 # -- the command ------------------------------------------------------------------------------------------
 
 
+def launcher() -> list[str]:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    return [*launch, "--master-port", str(free_port())]
+
+
 def torchrun(*command: str) -> subprocess.CompletedProcess[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     return subprocess.run(
-        [*launcher, "--master-port", str(free_port()), *command],
+        [*launcher(), *command],
         capture_output=True, text=True, check=False, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
@@ -229,3 +252,74 @@ def test_an_error_in_one_process_ends_all(tmp_path: Path) -> None:
     assert result.returncode != 0
     assert "only here" in result.stderr
     assert time.monotonic() - began < 120
+
+
+def second_of(pid: int) -> int:
+    """Find the second process that a launcher started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (second,) = [p for p in children if b"\0RANK=1\0" in Path(f"/proc/{p}/environ").read_bytes()]
+    return int(second)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(
+            signal.SIGINT,
+            marks=pytest.mark.promise(
+                "signal",
+                "under `torchrun` too, Ctrl-C ends all processes after the same update, which is kept",
+            ),
+        ),
+        pytest.param(
+            signal.SIGTERM,
+            marks=pytest.mark.promise(
+                "signal", "under `torchrun` too, SIGTERM, which it hands on, does the same"
+            ),
+        ),
+        pytest.param(
+            signal.SIGKILL,
+            marks=[
+                pytest.mark.promise("lost process", "`torchrun` ends, and the last checkpoint is good"),
+                pytest.mark.skipif(sys.platform != "linux", reason="finds the process as Linux shows it"),
+            ],
+        ),
+    ],
+)
+def test_torchrun_ends_and_keeps_a_state(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "run"
+    settings = ["--preset", "smoke", "--samples", "0", "--steps", "100000", "--device", "cpu"]
+    every = "2" if number == signal.SIGKILL else "100000"
+    command = [*launcher(), "-m", "ddpm_ref.train", *settings, "--checkpoint-every", every, "--out", str(out)]
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            log, began = out / "metrics.jsonl", time.monotonic()
+            while not log.exists() or log.read_bytes().count(b"\n") < 5:
+                assert process.poll() is None
+                assert time.monotonic() - began < 120
+                time.sleep(0.01)
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)  # as a terminal does
+            else:
+                os.kill(second_of(process.pid) if number == signal.SIGKILL else process.pid, number)
+            began = time.monotonic()
+            _, said = process.communicate(timeout=60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode != 0
+    assert time.monotonic() - began < 25  # torchrun itself kills after 30
+    latest = Checkpoints(out).latest
+    assert latest is not None
+    read_tensors(latest.path)
+    done = log.read_bytes().count(b"\n")
+    assert latest.step == done if number != signal.SIGKILL else done - 3 < latest.step <= done
+    assert f"keeps the state of step {latest.step} of 100000; go on with" in said

@@ -308,9 +308,9 @@ def test_a_bad_run_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--steps", "13"], "count must be an integer in 3..T = 3..12; got 13"),
-        (["--steps", "2"], "count must be an integer in 3..T"),
-        (["--sampling-steps", "13"], "N must be an integer in 1..T = 1..12; got 13"),
+        (["--steps", "13"], "steps must be in 3..T = 3..12; got 13"),
+        (["--steps", "2"], "steps must be in 3..T"),
+        (["--sampling-steps", "13"], "sampling_steps must be in 1..T = 1..12; got 13"),
         (["--sampler", "euler"], "sampler must be one of ancestral, ddim; got euler"),
         (["--spacing", "even"], "spacing must be one of trailing, linspace, stride, quadratic; got even"),
         (["--eta", "1"], "eta must go with the sampler ddim"),
@@ -322,7 +322,7 @@ def test_a_bad_run_is_refused_in_one_line(
         (["--features", "mine"], "features must be one of usual, classifier, pixels, inception; got mine"),
         (["--features", "inception"], "Inception features need torch-fidelity"),
         (["--n", "32"], "n must be in 33..1297: above the number of features (classifier)"),
-        (["--images", "1"], "--images: must be an integer in 2.."),
+        (["--images", "1"], "--images: must be an integer, at least 2"),
         (["--device", "tpu"], "device must be one of auto, cpu, cuda, mps; got tpu"),
     ],
 )
@@ -358,7 +358,7 @@ def test_a_network_that_is_not_finite_is_named_with_its_t(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = UNet(CONFIG.unet)
-    torch.nn.init.constant_(next(network.parameters()), math.nan)
+    torch.nn.init.constant_(next(network.parameters()), 3e38)  # finite, but not for long
     write_weights(run / "ema.safetensors", network, 7)
     assert evaluate.main(["--run", str(run), *SMALL]) == 1
     assert "nan or infinity at t = 12" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -21,11 +21,13 @@ from ddpm_ref import ancestral, exact
 from ddpm_ref.bound import Bound, bound
 from ddpm_ref.denoisers import GaussianDenoiser
 from ddpm_ref.exact import StepVariance
+from ddpm_ref.gaussian import Gaussian, log_density
 from ddpm_ref.laws import GaussianLaw
 from ddpm_ref.objective import Model
 from ddpm_ref.process import Variance
 from ddpm_ref.reverse_law import reverse_law
 from ddpm_ref.schedule import Schedule, cosine, linear
+from derivations.proof.claims import Mutant
 from tests.oracle import BETAS, CLAIMS, evaluate, mp, steps
 
 Fixed = Literal["fixed_large", "fixed_small"]
@@ -188,6 +190,44 @@ def test_the_terms_add_up_to_the_entropy_and_the_gap(steps: str, law: str, varia
     """Two ways to the same sum: term by term, and by the marginals."""
     found = exact.bound(SCHEDULES[steps], LAWS[law], variance=variance)
     assert found.total == pytest.approx(found.entropy + found.gap, rel=1e-12, abs=1e-11)
+
+
+def by_marginals(schedule: Schedule, law: GaussianLaw, expression: Basic) -> float:
+    """The claim's sum, each logarithm a mean over q: a quadratic, so two points for every axis have it."""
+    variances = exact.state_variance(schedule, law)
+    mean = law.along_axes(law.mean.reshape(1, -1))
+    data = Gaussian(mean, variances[:1])
+    end = Gaussian(schedule.sqrt_alpha_bar[-1] * mean, variances[-1:])
+    prior = Gaussian(torch.zeros_like(mean), torch.ones_like(mean))
+
+    def log_mean(p: Gaussian, q: Gaussian) -> Any:
+        points = (q.mean + sign * q.variance.sqrt() for sign in (-1, 1))
+        return mp.mpf(sum(float(log_density(p, x)) for x in points) / 2)
+
+    values = {
+        "log_q_image": log_mean(data, data),
+        "log_q_end": log_mean(end, end),
+        "log_p_end": log_mean(prior, end),
+        "back_sum_end": mp.mpf(float(exact.step_excess(schedule, law)[1:].sum())),
+    }
+    return float(evaluate(expression, values))
+
+
+MARGINALS = CLAIMS["coding.bound-by-marginals"]
+
+
+@pytest.mark.holds("coding.bound-by-marginals")
+@pytest.mark.parametrize("law", LAWS)
+def test_the_bound_by_marginals_is_the_claims(law: str) -> None:
+    schedule = linear(8, 0.01, 0.5)
+    assert near(exact.bound(schedule, LAWS[law]).total, by_marginals(schedule, LAWS[law], MARGINALS.value))
+
+
+@pytest.mark.parametrize("wrong", MARGINALS.mutants, ids=lambda wrong: wrong.name)
+def test_a_bound_by_other_marginals_would_fail(wrong: Mutant) -> None:
+    schedule = linear(8, 0.01, 0.5)
+    found = exact.bound(schedule, LAWS["full"]).total
+    assert abs(found - by_marginals(schedule, LAWS["full"], wrong.parts["value"])) > 1e-3
 
 
 @pytest.mark.parametrize("law", LAWS)

@@ -176,8 +176,8 @@ def test_a_setting_of_the_network_that_changes_it_is_named(
         ("variance_type", "learned_range", "out_channels must be twice in_channels"),
         ("prediction_type", "flow", "prediction_type must be one of epsilon"),
         ("_class_name", "DDIMScheduler", "_class_name must be .DDPMScheduler."),
-        ("beta_end", 2, "beta must be two numbers"),
-        ("num_train_timesteps", "many", "right types"),
+        ("beta_end", 2, "beta_start and beta_end must be two numbers"),
+        ("num_train_timesteps", "many", "num_train_timesteps must be an integer; got 'many'"),
     ],
 )
 def test_a_setting_of_the_process_that_changes_it_is_named(

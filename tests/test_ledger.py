@@ -14,7 +14,7 @@ from derivations import forward, gaussians, posterior
 from derivations.__main__ import main
 from derivations.ledger import book, pages, sources
 from derivations.ledger.row import Document, Row, squeeze
-from derivations.proof.claims import registered
+from derivations.proof.claims import every_claim
 from derivations.proof.symbols import alpha_bar_prev, alpha_bar_t, alpha_t, beta_t
 
 LINES = r"""A line of words.
@@ -169,7 +169,7 @@ def test_a_claim_without_a_use_and_a_repeated_row_are_named(document: Document) 
 
 def test_every_claim_of_a_row_stands_in_the_book() -> None:
     rows = [row for document in book.documents() for row in document.rows]
-    claims = set(registered())
+    claims = set(every_claim().values())
     assert len(rows) > 400
     assert all(row.claim is None or row.claim in claims for row in rows)
 

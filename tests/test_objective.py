@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_ref import objective, process
-from ddpm_ref.decoder import decoder_log_likelihood, from_levels
+from ddpm_ref.decoder import CDF, decoder_log_likelihood, from_levels
 from ddpm_ref.gaussian import Gaussian
 from ddpm_ref.process import Prediction, Variance
 from ddpm_ref.schedule import linear
@@ -157,12 +157,16 @@ class Affine(torch.nn.Module):
 
 
 @pytest.mark.holds("bound.terms", "decoder.bits-per-dim")
-@pytest.mark.parametrize("levels", [17, None])
+@pytest.mark.parametrize(("levels", "cdf"), [(17, "exact"), (17, "tanh"), (None, "exact")])
 @pytest.mark.parametrize("variance", ["fixed_large", "learned"])
-def test_the_vlb_is_T_times_one_term_in_bits_per_dimension(variance: Variance, levels: int | None) -> None:
+def test_the_vlb_is_T_times_one_term_in_bits_per_dimension(
+    variance: Variance, levels: int | None, cdf: CDF
+) -> None:
     x_0, t, noise = batch()
     model = Affine(variance)
-    found = objective.L_vlb(model, SCHEDULE, x_0, t, noise, variance=variance, levels=levels)
+    found = objective.L_vlb(model, SCHEDULE, x_0, t, noise, variance=variance, levels=levels, cdf=cdf)
+    if variance == "fixed_large":
+        assert found.equal(objective.L_vlb(model, SCHEDULE, x_0, t, noise, levels=levels, cdf=cdf))
     for i in range(T):
         one = (SCHEDULE, x_0[i : i + 1], int(t[i]), noise[i : i + 1])
         if t[i] > 1:
@@ -179,7 +183,8 @@ def test_the_vlb_is_T_times_one_term_in_bits_per_dimension(variance: Variance, l
                 variance_value=output.variance_value,
                 clip=False,
             )
-            nats = -decoder_log_likelihood(Gaussian(step.mean, step.variance), one[1], levels=levels)
+            decoder = Gaussian(step.mean, step.variance)
+            nats = -decoder_log_likelihood(decoder, one[1], levels=levels, cdf=cdf)
         values = {"nats": exact(nats.detach())[0], "d": mp.mpf(x_0[0].numel())}
         truth = T * evaluate(CLAIMS["decoder.bits-per-dim"].value, values)
         assert abs(exact(found[i].detach().reshape(1))[0] - truth) <= 1e-13 * abs(truth)
@@ -301,3 +306,19 @@ def test_a_learned_step_adds_its_noise_except_at_t_1(case: Case) -> None:
     found = step.sample(t, z)
     assert torch.equal(found[0], step.mean[0])
     assert (found[1:] != step.mean[1:]).all()
+
+
+def test_a_learned_variance_is_read_from_the_last_half_of_the_channels() -> None:
+    answer = torch.arange(12.0).reshape(2, 6)
+    output = objective.predict(lambda x, t: answer, torch.zeros(2, 3), 1, variance="learned")
+    assert output.variance_value is not None
+    assert output.prediction_value.equal(answer[:, :3])
+    assert output.variance_value.equal(answer[:, 3:])
+
+
+def test_the_first_step_has_no_divergence_from_the_posterior() -> None:
+    x_0, t, noise = batch()
+    assert 1 in t
+    for first in (1, t):
+        with pytest.raises(ValueError, match=r"t must be in 2\.\.T"):
+            objective.L_t_minus_1(Affine("fixed_large"), SCHEDULE, x_0, first, noise)

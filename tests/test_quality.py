@@ -184,6 +184,20 @@ def test_real_digits_beat_a_gaussian_which_beats_noise(split: Split, classifier:
     assert max(map(len, words(random).splitlines())) <= 80
 
 
+def test_the_floor_and_the_baseline_have_as_many_images_as_the_model() -> None:
+    """The distance of estimated moments is biased, the more the fewer images: only equal sets compare."""
+    images = torch.rand(60, 1, 2, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    seen: list[int] = []
+
+    def describe(images: Tensor) -> Described:
+        seen.append(len(images))
+        return Pixels()(images)
+
+    parts = Split(*(Labelled(images[:n], torch.zeros(n, dtype=torch.long)) for n in (60, 30)))
+    judge(images[:20], parts, extractor=("pixels", describe), draws=2, resamples=2)
+    assert seen == [30, 20, 20, 20, 20, 20]  # held out, model, twice the floor, twice the baseline
+
+
 def test_without_classes_the_distance_is_left(split: Split) -> None:
     quality = judge(split.train.images[:100], split, extractor=("pixels", Pixels()), draws=2, resamples=5)
     assert quality.model.inception is None

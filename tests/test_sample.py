@@ -84,6 +84,16 @@ def test_the_variance_is_the_configurations(run: Path) -> None:
     assert not torch.equal(last(config), last(replace(config, variance="fixed_small")))
 
 
+def test_a_run_is_sampled_from_its_averaged_weights(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", CONFIG.to_dict())
+    raw, averaged = UNet(CONFIG.unet), UNet(CONFIG.unet)
+    write_weights(tmp_path / "model.safetensors", raw, 7)
+    write_weights(tmp_path / "ema.safetensors", averaged, 7)
+    _, model, _ = read_run(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), averaged.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(model.parameters(), raw.parameters(), strict=True))
+
+
 def break_config(run: Path) -> None:
     (run / "config.json").write_text("{")
 
@@ -146,7 +156,7 @@ def test_a_bad_run_is_refused_in_one_line(
     [
         ([], "the following arguments are required: --run"),
         (["--run", "nowhere"], "run must be a folder written by ddpm_ref.train; nowhere has no config.json"),
-        (["--run", ".", "--n", "0"], "argument --n: must be an integer in 1..4294967295; got 0"),
+        (["--run", ".", "--n", "0"], "argument --n: must be an integer, at least 1; got 0"),
         (["--run", ".", "--device", "x"], "device must be one of auto, cpu, cuda, mps; got x"),
     ],
 )
@@ -162,7 +172,7 @@ def test_a_bad_argument_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sampling-steps", "31"], "N must be an integer in 1..T = 1..30; got 31"),
+        (["--sampling-steps", "31"], "sampling_steps must be in 1..T = 1..30; got 31"),
         (["--sampler", "euler"], "sampler must be one of ancestral, ddim; got euler"),
         (["--spacing", "even"], "spacing must be one of trailing, linspace, stride, quadratic; got even"),
         (["--eta", "0"], "eta must go with the sampler ddim"),

@@ -153,12 +153,30 @@ def test_gathering_takes_one_entry_for_each_example(schedule: Schedule, dtype: t
         (lambda: linear(10, beta_T=1.0), "beta_T"),
         (lambda: cosine(10, max_beta=1.5), "max_beta"),
         (lambda: cosine(10, s=-1), "s must"),
+        (lambda: cosine(10, s=float("inf")), "s must be finite"),
+        (lambda: cosine(10, s=float("nan")), "s must be finite"),
+        (lambda: Schedule.from_config({"T": 10}), "schedule name must be one of .*; got None"),
         (lambda: Schedule.from_config({"name": "quadratic"}), "linear, cosine, betas; got 'quadratic'"),
     ],
 )
 def test_a_schedule_outside_its_domain_is_refused(build: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("t", "got"),
+    [(0, 0), (11, 11), (torch.tensor([1, 11]), 11), (torch.tensor([0, 10]), 0), (torch.tensor([-1, 0]), -1)],
+)
+def test_a_step_outside_the_schedule_is_named(t: int | torch.Tensor, got: int) -> None:
+    with pytest.raises(ValueError, match=rf"t must be in 1\.\.T = 1\.\.10; got {got}$"):
+        linear(10).check_t(t, torch.zeros(2, 3))
+
+
+def test_alpha_bar_goes_down_to_the_smallest_normal_number() -> None:
+    assert Schedule.from_betas([0.5] * 1022).alpha_bar[-1] == torch.finfo(torch.float64).tiny
+    with pytest.raises(ValueError, match=r"alpha_bar_1023 = 1\.11e-308 with T = 1023"):
+        Schedule.from_betas([0.5] * 1023)
 
 
 def test_every_named_schedule_builds() -> None:

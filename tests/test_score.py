@@ -58,10 +58,10 @@ def test_the_best_predictor_for_gaussian_data_has_the_score_of_gaussian_data(t: 
 
 
 def test_a_clipped_score_points_to_the_clipped_image() -> None:
-    x_t = torch.full((3, 1), 30.0, dtype=torch.float64)
+    x_t = torch.tensor([[30.0, -30.0]] * 3, dtype=torch.float64)
     score = score_of(lambda x, t: torch.zeros_like(x), SCHEDULE, clip=True)(x_t, T_BATCH)
     image = x0_from_score(SCHEDULE, x_t, T_BATCH, score)
-    torch.testing.assert_close(image, torch.ones_like(x_t), rtol=1e-10, atol=0)
+    torch.testing.assert_close(image, x_t.sign(), rtol=1e-10, atol=0)
     free = score_of(lambda x, t: torch.zeros_like(x), SCHEDULE)(x_t, T_BATCH)
     assert free.equal(torch.zeros_like(x_t))
 
@@ -70,6 +70,18 @@ def test_a_model_with_a_learned_variance_has_a_score_too() -> None:
     eps = drawn(0)
     score = score_of(lambda x, t: torch.cat([eps, eps + 1], 1), SCHEDULE, variance="learned")
     assert score(drawn(1), T_BATCH).equal(score_from_eps(SCHEDULE, eps, T_BATCH))
+
+
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("prediction", ["x0", "mu", "v"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_score_in_half_precision_is_computed_in_single(
+    dtype: torch.dtype, prediction: Prediction, clip: bool
+) -> None:
+    value, x = drawn(0, dtype), drawn(1, dtype)
+    found = score_of(lambda x, t: value, SCHEDULE, prediction=prediction, clip=clip)(x, T_BATCH)
+    single = score_of(lambda x, t: value.float(), SCHEDULE, prediction=prediction, clip=clip)
+    assert found.equal(single(x.float(), T_BATCH).to(dtype))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

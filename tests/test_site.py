@@ -2,7 +2,6 @@
 
 import ast
 import html
-import importlib
 import pkgutil
 import re
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from derivations import CHAPTERS
 from derivations.proof import render
 from derivations.proof import site as site_builder
-from derivations.proof.claims import Claim, registered
+from derivations.proof.claims import Claim, every_claim
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = sorted(path for path in (ROOT / "ddpm_ref").rglob("*.py") if not path.stem.startswith("__"))
@@ -22,9 +21,7 @@ CITED = re.compile(r"\[(" + "|".join(CHAPTERS) + r")\.([\w.-]+)\]\[\]")
 
 @pytest.fixture(scope="module")
 def claims() -> dict[str, Claim]:
-    for chapter in CHAPTERS:
-        importlib.import_module(f"derivations.{chapter}")
-    return {claim.id: claim for claim in registered() if claim.id.partition(".")[0] in CHAPTERS}
+    return {id: claim for id, claim in every_claim().items() if id.partition(".")[0] in CHAPTERS}
 
 
 def docstrings(path: Path) -> dict[str, str]:
@@ -175,9 +172,10 @@ def test_a_stale_a_missing_and_an_orphaned_page_are_all_found(tmp_path: Path) ->
     assert {"-b", "+B"} <= set(found["errata.md"])
 
 
-# The built site.
+# The built site; `make docs` builds it as well, and refuses a link that leads nowhere.
 
 
+@pytest.mark.slow
 def test_the_site_needs_no_network_and_no_server(site: Path) -> None:
     """Every script, style and picture of a page is a file beside it."""
     loads = re.compile(
@@ -197,6 +195,7 @@ def test_the_site_needs_no_network_and_no_server(site: Path) -> None:
         assert not re.search(r"url\(\W?(?:https?:)?//", style.read_text(encoding="utf-8")), style.name
 
 
+@pytest.mark.slow
 def test_every_link_leads_to_a_page_and_a_place_on_it(site: Path) -> None:
     """Those in raw HTML too, which mkdocs does not look at."""
     places: dict[Path, set[str]] = {}
@@ -226,6 +225,7 @@ def test_every_link_leads_to_a_page_and_a_place_on_it(site: Path) -> None:
     assert astray == []
 
 
+@pytest.mark.slow
 def test_every_claim_is_a_card_whose_id_is_its_anchor(site: Path, claims: dict[str, Claim]) -> None:
     for id, claim in claims.items():
         page = (site / "derivations" / f"{id.partition('.')[0]}.html").read_text(encoding="utf-8")
@@ -239,6 +239,7 @@ def test_every_claim_is_a_card_whose_id_is_its_anchor(site: Path, claims: dict[s
             assert f"#{name}" in card
 
 
+@pytest.mark.slow
 def test_a_claim_and_a_function_that_link_to_each_other_do_so_on_their_pages(
     site: Path, claims: dict[str, Claim]
 ) -> None:
@@ -249,6 +250,7 @@ def test_a_claim_and_a_function_that_link_to_each_other_do_so_on_their_pages(
             assert f"#{id}" in function, f"{name} does not link to {id}"
 
 
+@pytest.mark.slow
 def test_search_reads_its_index_from_disk(site: Path) -> None:
     index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
     assert (site / "search" / "search_index.js").read_text(encoding="utf-8") == f"var __index = {index};\n"

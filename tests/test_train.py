@@ -122,7 +122,7 @@ def test_the_loss_curve_says_which_loss_it_is(
     drawn: list[tuple[str, str]] = []
     monkeypatch.setattr(
         "matplotlib.figure.Figure.savefig",
-        lambda figure, _: drawn.append((figure.axes[0].get_ylabel(), figure.axes[0].get_yscale())),
+        lambda figure, *_, **__: drawn.append((figure.axes[0].get_ylabel(), figure.axes[0].get_yscale())),
     )
     for losses in ([3.0, 1.0], [3e4, -2.0]):  # the bound of a density may be negative
         loss_curve(tmp_path / "loss.png", losses, name, of_nothing)
@@ -431,7 +431,7 @@ def test_ctrl_c_after_training_leaves_all_that_was_trained(
     settings = ["--preset", "smoke", "--steps", "1", "--samples", "60", "--out", str(tmp_path)]
     assert train.main(settings) == 130
     err = capsys.readouterr().err
-    assert f"Interrupted while {stage}. {tmp_path} keeps the state of step 1 of 1; go on with: " in err
+    assert f"Interrupted while {stage}. {tmp_path} keeps the state of step 1 of 1; go on with:\n" in err
     assert weights(tmp_path, "ema")[1] == 1
 
 
@@ -469,12 +469,12 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(
         (["--loss", "hybrid"], "variance must be learned where the loss is hybrid; got 'fixed_large'"),
         (["--accumulate", "3"], "batch_size must be a multiple of accumulate = 3; got 64"),
         (["--dropout", "1"], "argument --dropout: must be a number in [0, 1); got 1"),
-        (["--keep", "0"], "argument --keep: must be an integer in 1..4294967295; got 0"),
-        (["--steps", "0"], "argument --steps: must be an integer in 1..4294967295; got 0"),
-        (["--steps", "many"], "argument --steps: must be an integer in 1..4294967295; got many"),
+        (["--keep", "0"], "argument --keep: must be an integer, at least 1; got 0"),
+        (["--steps", "0"], "argument --steps: must be an integer, at least 1; got 0"),
+        (["--steps", "many"], "argument --steps: must be an integer, at least 1; got many"),
         (["--batch-size", "-1"], "argument --batch-size: must be an integer"),
         (["--lr", "nan"], "argument --lr: must be a positive finite number; got nan"),
-        (["--seed", "-1"], "argument --seed: must be an integer in 0..4294967295; got -1"),
+        (["--seed", "-1"], "argument --seed: must be an integer, at least 0; got -1"),
         (["--device", "tpu"], "device must be one of auto, cpu, cuda, mps; got tpu"),
         (["--samples", "32"], "samples must be in 33..1297: above the number of features (classifier)"),
         (["--samples", "1298"], "samples must be in 33..1297"),

@@ -19,7 +19,7 @@ def langevin_mean(case: Case) -> Tensor:
     return langevin.langevin_step(case.x_prev, case.score_q, case.schedule.betas[0], zero)
 
 
-@holds("score.langevin-step", part="variance", ulps=4, extra=length)
+@holds("score.langevin-step", part="variance", ulps=4, roundings=3, extra=length)
 def langevin_variance(case: Case) -> Tensor:
     zero = torch.zeros_like(case.x_prev)
     return langevin.langevin_step(zero, zero, case.schedule.betas[0], torch.ones_like(zero)).square()
@@ -45,7 +45,13 @@ def annealed_mean(case: Case) -> Tensor:
     return corrected(case, case.x_t, case.score_q, torch.zeros_like(case.x_t))
 
 
-@holds("score.annealed-step", part="variance", ulps=8, extra=lambda case, i: {"rho": mp.mpf(ratio(case))})
+@holds(
+    "score.annealed-step",
+    part="variance",
+    ulps=8,
+    roundings=3,
+    extra=lambda case, i: {"rho": mp.mpf(ratio(case))},
+)
 def annealed_variance(case: Case) -> Tensor:
     zero = torch.zeros_like(case.x_t)
     return corrected(case, zero, zero, torch.ones_like(zero)).square()

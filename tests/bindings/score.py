@@ -35,7 +35,7 @@ def noise_level(case: Case) -> Tensor:
     return score.noise_level(case.schedule, case.t, case.x_t).square()
 
 
-@holds("score.algorithm-2", first=2, ulps=6, extra=sigma)
+@holds("score.algorithm-2", first=2, ulps=6, roundings=2, extra=sigma)
 def ancestral_step_by_the_score(case: Case) -> Tensor:
     eps = score.eps_from_score(case.schedule, case.s_theta, case.t)
     return process.p_sample(case.schedule, eps, case.x_t, case.t, case.z, clip=False)

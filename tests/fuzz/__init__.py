@@ -1,0 +1,1 @@
+"""Every parser and boundary, given what no one should give it."""
