@@ -5,7 +5,6 @@ the bound and then as many bare calls, so that other load on the machine falls o
 timed in seconds of the processor, on one thread unless asked: other programs then hardly enter.
 """
 
-import argparse
 import json
 import math
 import os
@@ -20,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from record import keep
 from torch import Tensor
 
+from ddpm_ref.arguments import Parser, integer, new_file
 from ddpm_ref.bound import bound, bound_terms, collect
 from ddpm_ref.data import digits
 from ddpm_ref.environment import environment
@@ -31,13 +32,15 @@ from ddpm_ref.schedule import linear
 from ddpm_ref.unet import UNet
 
 MEMORY = """
-import resource, sys, torch
+import sys, torch
+sys.path.insert(0, sys.argv[2])
+from peak import peak_memory
 from ddpm_ref.bound import bound
 from ddpm_ref.schedule import linear
 schedule = linear(int(sys.argv[1]), 1e-5, 1e-3)
 schedule.weight_fixed_large, schedule.posterior_variance  # the tables, which do grow
 bound(lambda x, t: 0.1 * x, schedule, torch.zeros(64, 1, 8, 8), levels=None)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_memory())
 """
 
 
@@ -121,18 +124,17 @@ def against_dimension(side: int) -> float:
 
 def peak_memory(T: int) -> float:
     """Say how many megabytes a process takes at most that computes a bound with T steps and no network."""
-    command = [sys.executable, "-c", MEMORY, str(T)]
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(int(subprocess.check_output(command)) * unit / 1e6, 1)
+    command = [sys.executable, "-c", MEMORY, str(T), str(Path(__file__).parent)]
+    return round(float(subprocess.check_output(command)) / 1e6, 1)
 
 
 def main() -> int:
     """Measure, print and write the numbers as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the steps")
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: 1)")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_args()
+    parser.add_argument("--threads", type=integer(1), default=1, help="of PyTorch (default: 1)")
+    parser.add_argument("--out", type=new_file, default=Path(__file__).with_suffix(".json"))
+    given = parser.parse_or_exit()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     load = os.getloadavg()[0]
@@ -155,7 +157,7 @@ def main() -> int:
             key: where[key] for key in ("commit", "versions", "platform", "cpus", "threads", "device")
         },
     }
-    given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    keep(given.out, results)
     print(json.dumps(results, indent=1))
     return 0
 

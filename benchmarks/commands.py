@@ -4,7 +4,6 @@
 average before each command stands beside its numbers.
 """
 
-import argparse
 import json
 import os
 import resource
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from record import keep
 
+from ddpm_ref.arguments import Parser, new_file, one_line
 from ddpm_ref.environment import environment
 
 COMMANDS = {
@@ -60,11 +61,16 @@ def quality(run: Path) -> dict[str, Any]:
 
 def main() -> int:
     """Measure the commands named, or all, and write the numbers as JSON beside those measured before."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("only", nargs="*", choices=[*COMMANDS, []], help="default: all of them")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_args()
-    results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
+    parser.add_argument("--out", type=new_file, default=Path(__file__).with_suffix(".json"))
+    given = parser.parse_or_exit()
+    try:
+        results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
+        if not isinstance(results, dict):
+            raise ValueError(f"it holds {type(results).__name__}, not an object")
+    except (RecursionError, ValueError) as error:
+        parser.exit(2, f"{parser.prog}: --out must be new, or what this wrote; {one_line(error)}\n")
     for name in given.only or COMMANDS:
         with tempfile.TemporaryDirectory() as scratch:
             run = Path(scratch) / "run"
@@ -76,7 +82,7 @@ def main() -> int:
         results[name]["environment"] = {
             key: where[key] for key in ("commit", "versions", "platform", "cpus", "threads", "device")
         }
-        given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        keep(given.out, results)
         print(json.dumps({name: results[name]}, indent=1))
     return 0
 

@@ -1,25 +1,24 @@
-"""Draw how the bound of the exact denoiser approaches the entropy of Gaussian images as T grows.
+"""Compute how the bound of the exact denoiser approaches the entropy of Gaussian images as T grows.
 
-`python benchmarks/entropy_gap.py` writes `benchmarks/entropy_gap.json` and `docs/assets/entropy_gap.png`.
+`python benchmarks/entropy_gap.py` writes `benchmarks/entropy_gap.json`; `docs/pictures/draw.py` draws it.
 Nothing is drawn at random and nothing is trained: every number is a closed form of `ddpm_ref.exact`.
 """
 
-import argparse
 import json
 import math
 import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import torch
+from record import keep
 
 from ddpm_ref import exact
+from ddpm_ref.arguments import Parser, new_file
 from ddpm_ref.laws import GaussianLaw, gaussian_images
 from ddpm_ref.reverse_law import reverse_law
 from ddpm_ref.schedule import Schedule, linear
 
-ROOT = Path(__file__).resolve().parents[1]
 STEPS = (25, 50, 100, 200, 400, 800, 1600, 3200)
 BITS = math.log(2)
 
@@ -92,39 +91,13 @@ def slope(x: list[int], y: list[float]) -> float:
     return float((centred * log_y).sum() / centred.square().sum())
 
 
-def draw(results: dict[str, Any], path: Path) -> None:
-    """Plot the gaps against T."""
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    fitted = results["small_start/fixed_large"]
-    labels = {
-        "even/fixed_large": "σ² = β, even start: the last step wants twice the variance",
-        "small_start/fixed_large": f"σ² = β, small first β: falls like T^{fitted['slope']:.2f}",
-        "even/fixed_small": "σ² = β̃, even start",
-        "even/true": "the true variance: only the prior is left",
-    }
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for name, label in labels.items():
-        rows = results["curves"][name]
-        axes.loglog([row["T"] for row in rows], [row["gap"] for row in rows], "o-", label=label, markersize=4)
-    axes.axhline((1 - BITS) / (2 * BITS), color="grey", linestyle=":", linewidth=1)
-    axes.set(
-        xlabel="T", ylabel="bound − entropy, bits per dimension", title="Gaussian images, exact denoiser"
-    )
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-
-
 def main() -> int:
-    """Compute, write and draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "assets" / "entropy_gap.png")
-    given = parser.parse_args()
+    """Compute and write."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--out", type=new_file, default=Path(__file__).with_suffix(".json"))
+    given = parser.parse_or_exit()
     results = measure(gaussian_images())
-    given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    draw(results, given.plot)
+    keep(given.out, results)
     print(json.dumps(results["small_start/fixed_large"], indent=1))
     return 0
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ddpm_ref.arguments import Parser, one_line
+
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
@@ -124,12 +126,20 @@ def make() -> str:
 
 def main() -> int:
     """Write the page, or say whether it is what it should be."""
-    if "--check" in sys.argv[1:]:
-        if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != make():
+    parser = Parser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
+    given = parser.parse_or_exit()
+    try:
+        text = make()
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        print(f"{HERE}/*.json must be what the programs beside it write; {one_line(error)}", file=sys.stderr)
+        return 2
+    if given.check:
+        if not PAGE.is_file() or PAGE.read_bytes() != text.encode():
             print(f"{PAGE} is not up to date: python benchmarks/page.py", file=sys.stderr)
             return 1
         return 0
-    PAGE.write_text(make(), encoding="utf-8")
+    PAGE.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -9,10 +9,8 @@ average stands beside the numbers.
 """
 
 import argparse
-import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,10 +24,13 @@ from typing import Any
 
 import torch
 from contenders import Step, sampling, training
+from peak import peak_memory
+from record import keep
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ddpm_ref.cli import DEVICES, choose_device, integer
+from ddpm_ref.arguments import Parser, integer, new_file, one_line
+from ddpm_ref.cli import DEVICES, choose_device
 from ddpm_ref.environment import environment
 from ddpm_ref.presets import PRESETS
 from ddpm_ref.unet import UNet
@@ -109,7 +110,7 @@ def peak_here(name: str, batch_size: int, device: torch.device) -> float:
         step(x_0)
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return peak_memory()
 
 
 def memory(batch_size: int, device: torch.device) -> dict[str, float]:
@@ -157,9 +158,7 @@ def describe(results: Mapping[str, Any]) -> str:
 
 def main() -> int:
     """Measure what is named, or all, and write the numbers as JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = ("training", "sampling", "memory")
     parser.add_argument("only", nargs="*", choices=[*kinds, []], help="default: all of them")
     parser.add_argument("--batch-size", type=integer(1), default=16)
@@ -170,10 +169,13 @@ def main() -> int:
     parser.add_argument(
         "--busy", action="store_true", help="time in seconds of the processor, where other programs run"
     )
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--out", type=new_file, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--peak-of", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    device = choose_device(given.device)
+    given = parser.parse_or_exit()
+    try:
+        device = choose_device(given.device)
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: {one_line(error)}\n")
     if given.threads:
         torch.set_num_threads(given.threads)
     if given.peak_of:
@@ -212,7 +214,7 @@ def main() -> int:
     for package in ("diffusers", "denoising-diffusion-pytorch"):
         if find_spec(package.replace("-", "_")):
             results["environment"]["versions"][package] = metadata.version(package)
-    given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    keep(given.out, results)
     print(describe(results))
     return 0
 

@@ -5,7 +5,6 @@ picture is written twice, for light pages and for dark ones, as an SVG whose byt
 matplotlib and torch.
 """
 
-import argparse
 import io
 import re
 import sys
@@ -20,6 +19,8 @@ from figures import PICTURES
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from of_runs import pictures_of
+
+from ddpm_ref.arguments import Parser
 
 DOCS = Path(__file__).parents[1]
 WIDTH = 5.2  # inches: on a phone the letters are still readable
@@ -120,9 +121,9 @@ def stale(docs: Path, wanted: Mapping[str, Picture]) -> dict[str, str]:
 
 def main(arguments: list[str] | None = None, docs: Path = DOCS) -> int:
     """Write the pictures, or say which are not what would be drawn; the exit code is then 1."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a picture is stale")
-    check = parser.parse_args(arguments).check
+    check = parser.parse_or_exit(arguments).check
     different = stale(docs, pictures(docs))
     for name, text in different.items():
         if check:

@@ -207,6 +207,7 @@ def entropy_gap(figure: Figure) -> None:
         "even/fixed_small": r"$\sigma_t^2 = \tilde\beta_t$, first betas alike",
     }.items():
         axes.loglog(*zip(*((row["T"], row["gap"]) for row in curves[name]), strict=True), "o-", label=label)
+    axes.axhline((1 / math.log(2) - 1) / 2, color="grey", linestyle=":", linewidth=1)
     axes.set(ylabel="bound less entropy, bits per dimension", ylim=(1e-3, 10))
     count_steps(axes, [row["T"] for row in curves["even/true"]])
     axes.legend()

@@ -5,21 +5,31 @@ pictures, and those of `evaluation-0` and `samples-1` in it, where they are. The
 `python docs/pictures/draw.py`.
 """
 
-import argparse
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image, ImageSequence
+
+from ddpm_ref.arguments import Parser, one_line, path
+from ddpm_ref.measuring import Options
+from ddpm_ref.presets import PRESETS
 
 RUNS = Path(__file__).parent
 JSON = ("config.json", "environment.json", "report.json")
 PICTURES = ("samples.png", "evaluation-0/reverse.png")
 ANIMATION = "samples-1/reverse.gif"
 POINTS = 100
+NAMED = {"source": "data", "beta_schedule": "schedule"}  # arguments whose setting has another name
+NAMED_OF_SAMPLING = {"steps": "sampling-steps"}
+# What reading JSON of another kind than is expected may raise.
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 INTRODUCTION = """\
 ---
@@ -44,8 +54,20 @@ def add(run: Path, to: Path) -> None:
     missing = [name for name in (*JSON, "metrics.jsonl") if not (run / name).is_file()]
     if missing:
         raise ValueError(f"--add must name a finished run; {run} lacks {', '.join(missing)}")
-    folder = to / run.name
-    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / run.name
+        made.mkdir()
+        try:
+            _keep(run, made)
+            list(section(made))  # what the page cannot show is not kept
+        except MALFORMED as error:
+            raise ValueError(
+                f"--add must name a finished run; {run} is not as it was written: {error}"
+            ) from error
+        shutil.copytree(made, to / run.name, dirs_exist_ok=True)
+
+
+def _keep(run: Path, folder: Path) -> None:
     for name in ("config.json", "report.json"):
         shutil.copyfile(run / name, folder / name)
     _write(folder / "environment.json", public(_read(run / "environment.json")))
@@ -55,7 +77,10 @@ def add(run: Path, to: Path) -> None:
     if (run / ANIMATION).is_file():
         compress(run / ANIMATION, folder / "reverse.webp")
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    _write(folder / "loss.json", thinned([json.loads(line)["loss"] for line in lines]))
+    try:
+        _write(folder / "loss.json", thinned([json.loads(line)["loss"] for line in lines]))
+    except MALFORMED as error:
+        raise ValueError(f"{run / 'metrics.jsonl'} is not as it was written: {error}") from error
     if (evaluation := run / "evaluation-0" / "evaluation.json").is_file():
         values = _read(evaluation)
         del values["run"]
@@ -111,7 +136,7 @@ def _write(path: Path, value: Any) -> None:
 
 def page(runs: Path) -> str:
     """Make the page from the folders in `runs`."""
-    folders = sorted(path.parent for path in runs.glob("*/config.json"))
+    folders = sorted(file.parent for file in runs.glob("*/config.json"))
     return INTRODUCTION + "".join("\n" + "\n".join(section(folder)) + "\n" for folder in folders)
 
 
@@ -148,13 +173,53 @@ def section(folder: Path) -> Iterator[str]:
     yield "To repeat it:\n\n```sh"
     yield f"python -m ddpm_ref.train {options(config)}"
     if evaluation is not None:
-        yield f"python -m ddpm_ref.evaluate --run runs/{config['preset']}-{config['seed']}"
+        run = f"runs/{config['preset']}-{config['seed']}"
+        yield f"python -m ddpm_ref.evaluate --run {run}{evaluation_options(evaluation)}"
     yield "```"
 
 
 def options(config: Mapping[str, Any]) -> str:
-    """Write the arguments that give a configuration again."""
-    return f"--preset {config['preset']} --seed {config['seed']} --steps {config['steps']}"
+    """Write the arguments that give a configuration again.
+
+    Raises:
+        ValueError: if a setting is neither the preset's nor one that an argument can give.
+    """
+    preset = PRESETS[config["preset"]]
+    open_ = replace(preset, amp=config["amp"])  # which decides the layout, where the preset leaves both open
+    usual = json.loads(json.dumps(open_.on(torch.device("cpu")).to_dict()))
+    usual["amp"] = bool(preset.amp)
+    given = {"preset": config["preset"], "seed": config["seed"], "steps": config["steps"]}
+    for name in sorted(config.keys() - given.keys()):
+        if name == "unet":
+            given |= {key: value for key, value in config[name].items() if value != usual[name][key]}
+        elif config[name] != usual[name]:
+            given[name] = config[name]
+    given.pop("learned_variance", None)  # goes with the variance
+    if without := given.keys() & {"T", "beta", "clip_norm", *usual["unet"]} - {"dropout"}:
+        raise ValueError(f"no argument of ddpm_ref.train gives {', '.join(sorted(without))}")
+    return arguments(given)
+
+
+def arguments(given: Mapping[str, Any]) -> str:
+    """Write settings as a command takes them: a switch by its name, or its name with `no-`."""
+    words = []
+    for name, value in given.items():
+        flag = NAMED.get(name, name).replace("_", "-")
+        words += (
+            [f"--{flag if value else f'no-{flag}'}"] if isinstance(value, bool) else [f"--{flag} {value}"]
+        )
+    return " ".join(words)
+
+
+def evaluation_options(evaluation: Mapping[str, Any]) -> str:
+    """Write the arguments that give an evaluation again, with a blank before them."""
+    chosen, usual = evaluation["options"], asdict(Options())
+    given = {name: value for name, value in chosen.items() if name != "sampling" and value != usual[name]}
+    sampling = {k: v for k, v in chosen["sampling"].items() if v != usual["sampling"][k]}
+    if sampling.get("eta") is not None:
+        given["sampler"] = "ddim"
+    given |= {NAMED_OF_SAMPLING.get(name, name): value for name, value in sampling.items()}
+    return f" {arguments(given)}" if given else ""
 
 
 def what(config: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -234,20 +299,20 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def main(arguments: list[str] | None = None, runs: Path = RUNS) -> int:
+def main(argv: list[str] | None = None, runs: Path = RUNS) -> int:
     """Write the page, or say whether it is what it should be."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
-    parser.add_argument("--add", type=Path, action="append", default=[], metavar="RUN", help="a run to keep")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--add", type=path, action="append", default=[], metavar="RUN", help="a run to keep")
+    given = parser.parse_or_exit(argv)
     try:
         for run in given.add:
             add(run.resolve(), runs)
-    except (OSError, ValueError, KeyError) as error:
-        print(f"docs/runs/write.py: {error}", file=sys.stderr)
+        there, made = runs / "index.md", page(runs)
+    except (OSError, ValueError) as error:
+        print(f"docs/runs/write.py: {one_line(error)}", file=sys.stderr)
         return 2
-    there, made = runs / "index.md", page(runs)
-    stale = not there.is_file() or there.read_text(encoding="utf-8") != made
+    stale = not there.is_file() or there.read_bytes() != made.encode()
     if given.check:
         if stale:
             print("Stale: docs/runs/index.md; run `python docs/runs/write.py`.", file=sys.stderr)
