@@ -18,12 +18,14 @@ import torch
 from PIL import Image, ImageSequence
 
 from ddpm_ref.arguments import Parser, one_line, path
+from ddpm_ref.gap import Truth
 from ddpm_ref.measuring import Options
 from ddpm_ref.presets import PRESETS
+from ddpm_ref.report import truth_table
 
 RUNS = Path(__file__).parent
 JSON = ("config.json", "environment.json", "report.json")
-PICTURES = ("samples.png", "evaluation-0/reverse.png")
+PICTURES = ("evaluation-0/samples.png", "samples.png", "evaluation-0/reverse.png")  # of one name: the last
 ANIMATION = "samples-1/reverse.gif"
 POINTS = 100
 NAMED = {"source": "data", "beta_schedule": "schedule"}  # arguments whose setting has another name
@@ -154,6 +156,8 @@ def section(folder: Path) -> Iterator[str]:
     if evaluation is not None:
         yield "**Bits per dimension**\n"
         yield from bound_table(evaluation)
+    if evaluation is not None and evaluation["truth"]:
+        yield f"**Beside the truth**\n\n```text\n{truth_table(Truth(**evaluation['truth']))}\n```\n"
     if quality := (evaluation or report)["quality"]:
         yield "**Samples**\n"
         yield from quality_table(quality)
@@ -247,7 +251,8 @@ def where(environment: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator
     if commit:
         yield "commit", f"`{commit['id'][:12]}`{' and uncommitted changes' if commit['dirty'] else ''}"
     seconds = report["seconds"]
-    yield "time", ", ".join(f"{stage} {duration(seconds[stage])}" for stage in ("training", "sampling"))
+    stages = [stage for stage in ("training", "sampling") if seconds.get(stage)]
+    yield "time, beside other work", ", ".join(f"{stage} {duration(seconds[stage])}" for stage in stages)
 
 
 def duration(seconds: float) -> str:
@@ -269,8 +274,10 @@ def bound_table(evaluation: Mapping[str, Any]) -> Iterator[str]:
     images = {bound["examples"] for bound in bounds.values()}
     last = evaluation["rate_distortion"]["rows"][-1]
     unit = evaluation["rate_distortion"]["unit"]
+    steps = evaluation["options"]["steps"]
+    visited = "" if steps is None else f" {steps} of the steps, drawn in strata, stand for all."
     yield (
-        f"\n{' and '.join(map(str, sorted(images)))} images of each; ± is the standard error. "
+        f"\n{' and '.join(map(str, sorted(images)))} images of each; ± is the standard error.{visited} "
         f"Before the last bits, those of $L_0$, a receiver of held-out images has {last['rate']:.3f} bits "
         f"per dimension and an error of {last['rmse']:.3f} (RMSE, {unit}).\n"
     )
