@@ -89,7 +89,20 @@ def test_a_page_is_whole_and_quiet_and_fits_a_phone_and_a_desk(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "page",
-    ["index", "derivations/posterior", "documents/D1", "coverage", "graph", "api/process", "guides/data"],
+    [
+        "index",
+        "derivations/posterior",
+        "documents/D1",
+        "coverage",
+        "graph",
+        "api/process",
+        "guides/data",
+        "checks/faults",
+        "checks/mutants",
+        "conformance/matrix",
+        "runs/index",
+        "pictures/index",
+    ],
 )
 def test_axe_finds_nothing_serious(site: Path, browser: Browser, page: str, scheme: str) -> None:
     """https://github.com/dequelabs/axe-core, kept beside the tests."""
