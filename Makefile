@@ -31,7 +31,7 @@ train: $(INSTALLED) ## train, sample and score a DDPM on real digits
 	$(BIN)/python -m ddpm_ref.train $(ARGS)
 
 test: $(INSTALLED) ## hold the code to the proved expressions
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 prove: $(INSTALLED) ## decide every claim and print the table
 	$(BIN)/python -m derivations $(ARGS)

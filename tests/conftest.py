@@ -12,6 +12,12 @@ settings.load_profile("steady")
 torch.set_num_threads(1)  # the tensors are small; two threads mostly wait for each other
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Use every core for the whole suite, and one process where somebody names the tests to run."""
+    return None if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built once for all the tests that read it."""
