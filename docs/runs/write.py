@@ -28,6 +28,7 @@ JSON = ("config.json", "environment.json", "report.json")
 PICTURES = ("evaluation-0/samples.png", "samples.png", "evaluation-0/reverse.png")  # of one name: the last
 ANIMATION = "samples-1/reverse.gif"
 POINTS = 100
+PIXELS = " By pixels the fitted Gaussian does well by construction: it has their mean and their covariance."
 NAMED = {"source": "data", "beta_schedule": "schedule"}  # arguments whose setting has another name
 NAMED_OF_SAMPLING = {"steps": "sampling-steps"}
 # What reading JSON of another kind than is expected may raise.
@@ -251,7 +252,7 @@ def where(environment: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator
     if commit:
         yield "commit", f"`{commit['id'][:12]}`{' and uncommitted changes' if commit['dirty'] else ''}"
     seconds = report["seconds"]
-    stages = [stage for stage in ("training", "sampling") if seconds.get(stage)]
+    stages = [stage for stage in ("training", "sampling") if seconds[stage] >= 1]
     yield "time, beside other work", ", ".join(f"{stage} {duration(seconds[stage])}" for stage in stages)
 
 
@@ -298,7 +299,9 @@ def quality_table(quality: Mapping[str, Any]) -> Iterator[str]:
     yield f"| a fitted Gaussian | {baseline['frechet']:.2f} ± {baseline['frechet_sd']:.2f} |"
     yield (
         f"\n{quality['n']} samples against {quality['held_out_images']} held-out images, by the features of: "
-        f"{quality['features']}. Less is better; ± is the deviation over {quality['draws']} draws.\n"
+        f"{quality['features']}. Less is better; ± is the deviation over {quality['draws']} draws."
+        + (PIXELS if quality["features"] == "pixels" else "")
+        + "\n"
     )
 
 
