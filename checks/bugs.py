@@ -60,8 +60,8 @@ pytest run the tests that stand beside it, until one fails, in a process of its 
 
 {mistakes} mistakes, each in the reference for a moment. What stands in the last column fails.
 
-| what goes wrong | seen | tests that fail |
-|---|---|---|
+| what goes wrong, and where it was seen | tests that fail |
+|---|---|
 """
 
 MUTANTS = """
@@ -193,7 +193,7 @@ def link(seen: str) -> str:
 def row(mistake: Mistake) -> str:
     """Print a mistake as a row."""
     tests = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in mistake.tests)
-    return f"| {mistake.says} | {', '.join(map(link, mistake.seen))} | {tests} |\n"
+    return f"| {mistake.says}<br>{'<br>'.join(map(link, mistake.seen))} | {tests} |\n"
 
 
 def edit(mistake: Mistake, caught: Mapping[str, str]) -> str:
