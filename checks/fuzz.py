@@ -143,7 +143,7 @@ def page(record: Mapping[str, Any]) -> str:
         seconds=record["limits"]["seconds"],
         bytes=f"{record['limits']['bytes'] / 2**30:g} GiB",
         examples=f"{record['examples']:,}",
-        where=f"The numbers below are of {record['date']}: {at}{here['platform']},\n{here['cpus']} "
+        where=f"The numbers below are of {record['date']}: {at}{here['cpus']} "
         f"processors shared with other work; {versions}.",
     )
     text += table(
@@ -232,7 +232,7 @@ def main() -> int:
     for name in given.only or FILES:
         record["boundaries"][name] = run(name, given.examples, given.seed)
     where = environment(torch.device("cpu"), sys.argv)
-    where = {key: where[key] for key in ("commit", "versions", "platform", "cpus", "device")}
+    where = {key: where[key] for key in ("commit", "versions", "cpus", "device")}
     where["versions"]["hypothesis"] = metadata.version("hypothesis")
     record |= {
         "date": datetime.now(UTC).date().isoformat(),
