@@ -33,7 +33,8 @@ def search_from_disk(folder: Path) -> None:
 
 def is_site_or_empty(folder: Path) -> bool:
     """Tell whether mkdocs may empty a folder: a site is in it, or nothing."""
-    return (folder / "search" / "search_index.json").is_file() or not any(folder.iterdir())
+    made = ("objects.inv", "sitemap.xml")  # by mkdocs, and by zensical
+    return all((folder / name).is_file() for name in made) or not any(folder.iterdir())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
