@@ -1,5 +1,6 @@
-"""The same examples every time, unless `--hypothesis-profile=explore` asks for new ones; the built site."""
+"""The same examples every time, unless `--hypothesis-profile=explore` asks for new ones; what tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     assert build(folder) == 0
     return folder
+
+
+@pytest.fixture
+def quickly() -> Iterator[None]:
+    """Train on few images, without what takes long and has no part in the state."""
+    from tests.tiny import quick
+
+    with quick():
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run that nothing interrupted."""
+    from tests.tiny import quick, start
+
+    out = tmp_path_factory.mktemp("whole")
+    with quick():
+        assert start(out) == 0
+    return out

@@ -22,22 +22,9 @@ from ddpm_ref import checkpoint, objective, train, trainer
 from ddpm_ref.checkpoint import Checkpoints, read_run, read_tensors, read_weights, write_tensors
 from ddpm_ref.unet import UNet
 from ddpm_ref.watch import Log
-from tests.tiny import TINY, Killed, assert_same, at_call, die, outcome, quick, resume, start
+from tests.tiny import TINY, Killed, assert_same, at_call, die, outcome, resume, start
 
-
-@pytest.fixture(autouse=True)
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing interrupted."""
-    out = tmp_path_factory.mktemp("whole")
-    with quick():
-        assert start(out) == 0
-    return out
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 # -- the state --------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import struct
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,19 +14,7 @@ from ddpm_ref.presets import Config
 from ddpm_ref.watch import Log
 from tests.tiny import TINY, assert_same, latest, quick, refused, resume, sampled, small_split, start
 
-
-@pytest.fixture(autouse=True)
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("finished")
-    with quick():
-        assert start(out) == 0
-    return out
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +27,9 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(finished: Path, tmp_path: Path) -> Path:
+def run(whole: Path, tmp_path: Path) -> Path:
     """A run that may go on from step 6, or from step 4."""
-    folder = shutil.copytree(finished, tmp_path / "run")
+    folder = shutil.copytree(whole, tmp_path / "run")
     (folder / "report.json").unlink()
     return folder
 
@@ -51,8 +38,8 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.promise("truncated", "a checkpoint that ends early, wherever, is refused by name")
-def test_a_checkpoint_is_refused_at_every_kind_of_length(finished: Path, tmp_path: Path) -> None:
-    content = latest(finished).read_bytes()
+def test_a_checkpoint_is_refused_at_every_kind_of_length(whole: Path, tmp_path: Path) -> None:
+    content = latest(whole).read_bytes()
     header = 8 + struct.unpack("<Q", content[:8])[0]
     drawn = random.Random(0)
     lengths = {0, 1, 7, 8, 9, header // 2, header - 1, header, header + 1, len(content) - 1}
@@ -69,8 +56,8 @@ def test_a_checkpoint_is_refused_at_every_kind_of_length(finished: Path, tmp_pat
 
 
 @pytest.mark.promise("bit flipped", "no bit of a checkpoint's header, checksum or tensors flips and passes")
-def test_no_flipped_bit_of_a_checkpoint_passes(finished: Path, tmp_path: Path) -> None:
-    content = latest(finished).read_bytes()
+def test_no_flipped_bit_of_a_checkpoint_passes(whole: Path, tmp_path: Path) -> None:
+    content = latest(whole).read_bytes()
     header = 8 + struct.unpack("<Q", content[:8])[0]
     checksum = content.index(b"sha256")
     drawn = random.Random(0)
@@ -147,7 +134,7 @@ def test_a_log_cut_short_is_refused(run: Path, capsys: pytest.CaptureFixture[str
     "swapped", "a checkpoint under another step's name is refused, and the one before it named"
 )
 def test_a_checkpoint_under_another_steps_name_is_refused(
-    finished: Path, run: Path, capsys: pytest.CaptureFixture[str]
+    whole: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     four, six = (run / "checkpoints" / f"step-{step:08}.safetensors" for step in (4, 6))
     shutil.copy(four, six)
@@ -156,7 +143,7 @@ def test_a_checkpoint_under_another_steps_name_is_refused(
         f"must hold the step of its name, 6; {six} holds 4. The one before is intact: --resume {four}" in line
     )
     assert resume(four) == 0
-    assert_same(finished, run)
+    assert_same(whole, run)
 
 
 @pytest.mark.promise("swapped", "a checkpoint of another run is refused by the first setting that differs")

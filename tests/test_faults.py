@@ -47,22 +47,9 @@ from tests.tiny import (
     start,
 )
 
+pytestmark = pytest.mark.usefixtures("quickly")
+
 SMALL = ("--n", "70", "--images", "4", "--steps", "3", "--sampling-steps", "2", "--features", "pixels")
-
-
-@pytest.fixture(autouse=True)
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing interrupted."""
-    out = tmp_path_factory.mktemp("whole")
-    with quick():
-        assert start(out) == 0
-    return out
 
 
 @pytest.fixture
@@ -75,8 +62,8 @@ def half(whole: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def _all_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Enough images to judge by."""
+def _all_digits(quickly: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough images to judge by, in place of the few of `quickly`."""
     monkeypatch.setattr(Config, "data", lambda self: digits())
 
 

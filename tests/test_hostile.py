@@ -6,7 +6,7 @@ import resource
 import shutil
 import signal
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,15 @@ from torch import Tensor
 
 from ddpm_ref import checkpoint
 from ddpm_ref.checkpoint import read_run, read_tensors, write_bytes
-from tests.tiny import assert_same, latest, quick, refused, resume, rewrite, start
+from tests.tiny import assert_same, latest, refused, resume, rewrite
 
-
-@pytest.fixture(autouse=True)
-def _quick() -> Iterator[None]:
-    with quick():
-        yield
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("finished")
-    with quick():
-        assert start(out) == 0
-    return out
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 @pytest.fixture
-def run(finished: Path, tmp_path: Path) -> Path:
+def run(whole: Path, tmp_path: Path) -> Path:
     """A run that may go on from step 6, or from step 4."""
-    folder = shutil.copytree(finished, tmp_path / "run")
+    folder = shutil.copytree(whole, tmp_path / "run")
     (folder / "report.json").unlink()
     return folder
 
@@ -230,14 +218,14 @@ def test_a_link_in_place_of_a_runs_file_is_refused(
 
 @pytest.mark.promise("hostile", "a link in a run's folder is not written through")
 def test_nothing_is_written_through_the_link_of_an_unfinished_file(
-    finished: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     victim = tmp_path / "victim"
     victim.write_text("dear")
     for name in ("config.json", "environment.json", "model.safetensors", "ema.safetensors", "report.json"):
         (run / f"{name}.part").symlink_to(victim)
     assert resume(run) == 0
-    assert_same(finished, run)
+    assert_same(whole, run)
     assert victim.read_text() == "dear"
     (run / "report.json").unlink()
     (run / ".lock").symlink_to(victim)
@@ -252,7 +240,7 @@ def waited(*_: object) -> None:
 
 
 @pytest.mark.promise("hostile", "a pipe or a folder under the name of a checkpoint is passed over")
-def test_a_pipe_is_not_waited_for(finished: Path, run: Path) -> None:
+def test_a_pipe_is_not_waited_for(whole: Path, run: Path) -> None:
     os.mkfifo(run / "checkpoints" / "step-00000099.safetensors")
     (run / "checkpoints" / "step-00000098.safetensors").mkdir()
     before = signal.signal(signal.SIGALRM, waited)
@@ -262,4 +250,4 @@ def test_a_pipe_is_not_waited_for(finished: Path, run: Path) -> None:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-    assert_same(finished, run)
+    assert_same(whole, run)
