@@ -45,8 +45,6 @@ SIMILAR = 6  # lines in a row that are not written twice
 # Modules that may have more in common, and why.
 TWICE = {
     "`ddpm_ref/arguments.py` and `derivations/proof/arguments.py`": "neither package may import the other",
-    "`tests/test_checkpoint.py` and `tests/test_faults.py`": "the fixtures of a file stand in it",
-    "`tests/test_damaged.py` and `tests/test_hostile.py`": "the fixtures of a file stand in it",
 }
 
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef
