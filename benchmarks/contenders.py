@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from ddpm_ref.interop.diffusers import wrap, write
+from ddpm_ref.network import as_model, for_sampling
 from ddpm_ref.presets import PRESETS, Config
 from ddpm_ref.sampler import ancestral
 from ddpm_ref.schedule import linear
-from ddpm_ref.trainer import Trainer, as_model
+from ddpm_ref.trainer import Trainer
 from ddpm_ref.unet import UNet
 
 Step = Callable[[Tensor], object]
@@ -179,12 +180,9 @@ def sampling(batch_size: int, steps: int, device: torch.device) -> dict[str, Ste
         )
     }
     for name, bfloat16 in (("float32", False), ("bfloat16", True)):
-        chosen = replace(config, amp=bfloat16).on(device)
-        model = UNet(chosen.unet).to(device).eval()
+        model = UNet(config.unet).to(device).eval()
         model.load_state_dict(ours.state_dict())
-        if chosen.channels_last:
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        run = as_model(model, chosen, device)
+        run = for_sampling(model, config, device, amp=bfloat16)
         t = torch.ones(batch_size, dtype=torch.long, device=device)
 
         def sample(x: Tensor, run: Any = run) -> None:

@@ -4,11 +4,12 @@ Everything random is drawn by every process for all of them, from generators in 
 its part. So a result does not depend, but for round-off, on how many processes there are.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from ddpm_ref.launch import LAUNCHED as LAUNCHED
 from ddpm_ref.launch import MOST, variable
@@ -86,18 +87,17 @@ def gather(part: Tensor) -> list[Tensor]:
     return parts
 
 
-class Sharded(nn.Module):
+class Sharded:
     """A model whose batches are shared among the processes; every process gets the whole answer.
 
     A sampler or a bound that calls it runs in step on every process, with the same noise, while the network's
     work, nearly all there is, is divided. It is for evaluation only: gradients do not pass.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
+    def __init__(self, model: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.model = model
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """Call the model with this process's part of the batch, and collect the answers.
 
         Args:
@@ -105,8 +105,7 @@ class Sharded(nn.Module):
             t: (B,).
         """
         if world() == 1:
-            answer: Tensor = self.model(x, t)
-            return answer
+            return self.model(x, t)
         each = -(-len(x) // world())
         mine = torch.arange(each * rank(), each * (rank() + 1), device=x.device).clamp(max=len(x) - 1)
         with torch.no_grad():

@@ -13,6 +13,7 @@ from ddpm_ref.cli import DEVICES, check_folder, choose_device, hold, new_folder
 from ddpm_ref.coding import rate_distortion
 from ddpm_ref.environment import environment
 from ddpm_ref.measuring import EXTRACTORS, Measuring, Options
+from ddpm_ref.network import for_sampling
 from ddpm_ref.report import bound_table, coding_table, gap_table, score_words, truth_table, words
 from ddpm_ref.sample import add_sampling, columns, sampling_of, trajectory
 
@@ -124,9 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 seed=given.seed,
             )
             device = choose_device(given.device)
-            config, model, step = read_run(given.run, device)
+            config, network, step = read_run(given.run, device)
             out: Path = given.out or new_folder(given.run / f"evaluation-{given.seed}")
             check_folder(out)
+            model = for_sampling(network, config, device, amp=given.amp, compile=given.compile)
             measuring = Measuring(config, model, options, device)
             held.enter_context(hold(out, new=True))
         except (ValueError, ImportError, OSError) as error:

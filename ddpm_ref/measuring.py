@@ -27,7 +27,6 @@ from ddpm_ref.sample import Sampling, draw
 from ddpm_ref.sampler import State
 from ddpm_ref.subsequence import steps
 from ddpm_ref.subset import Subset, stratified
-from ddpm_ref.unet import UNet
 
 BATCH = 250  # images whose bound is computed together
 GAP_STEPS = 12
@@ -94,7 +93,7 @@ class Measuring:
         FileNotFoundError: if they need weights that are not there.
     """
 
-    def __init__(self, config: Config, model: UNet, options: Options, device: torch.device) -> None:
+    def __init__(self, config: Config, model: Model, options: Options, device: torch.device) -> None:
         options.check(config)
         self.stage = "preparing"
         self.seconds: dict[str, float] = {}

@@ -17,6 +17,7 @@ from ddpm_ref.arguments import Parser, fail, integer, path
 from ddpm_ref.checkpoint import read_run
 from ddpm_ref.cli import DEVICES, Progress, choose_device, hold, new_folder
 from ddpm_ref.latents import interpolate
+from ddpm_ref.network import for_sampling
 from ddpm_ref.objective import Model
 from ddpm_ref.presets import Config
 from ddpm_ref.process import Variance
@@ -169,6 +170,10 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eta", type=float, help="noise of ddim: 0 none, 1 as DDPM (default: 0)")
     parser.add_argument("--variance", help="fixed_large or fixed_small (default: the run's)")
     parser.add_argument("--no-clip", action="store_true", help="do not clip the predicted image to [-1, 1]")
+    parser.add_argument("--amp", action="store_true", help="compute the network in bfloat16")
+    parser.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction, help="use torch.compile (default: on CUDA)"
+    )
 
 
 def sampling_of(given: argparse.Namespace) -> Sampling:
@@ -214,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = parser.parse_args(arguments)
             sampling = sampling_of(given)
             device = choose_device(given.device)
-            config, model, step = read_run(given.run, device)
+            config, network, step = read_run(given.run, device)
             sampling.check(config)
             images = None
             if given.interpolate is not None:
@@ -223,9 +228,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             held.enter_context(hold(out, new=True))
         except (ValueError, OSError) as error:
             return fail("sample", error)
+        model = for_sampling(network, config, device, amp=given.amp, compile=given.compile)
         generator = torch.Generator(device).manual_seed(given.seed)
         walk = sampling.describe(given.interpolate or config.T)
-        how = f"averaged weights of step {step}, {walk}"
+        how = f"averaged weights of step {step}, {walk}{', in bfloat16' if given.amp else ''}"
         try:
             if images is None:
                 samples, history = draw(model, config, given.n, generator, sampling)

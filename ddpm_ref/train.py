@@ -18,6 +18,7 @@ from ddpm_ref.cli import DEVICES, Progress, check_folder, choose_device, hold
 from ddpm_ref.data import SOURCES, check_images
 from ddpm_ref.distributed import Sharded
 from ddpm_ref.measuring import Measuring, Options
+from ddpm_ref.network import for_sampling
 from ddpm_ref.presets import LAWS, PRESETS, BetaSchedule, Loss, resolve
 from ddpm_ref.process import Prediction, Variance
 from ddpm_ref.quality import check_number, judge, usual_width
@@ -63,7 +64,8 @@ def train(run: Run) -> int:
         generator = torch.Generator(run.device).manual_seed(config.seed)
         samples = None
         if config.samples:
-            samples, _ = draw(Sharded(keeper.trainer.ema.eval()), config, config.samples, generator)
+            model = for_sampling(keeper.trainer.ema.eval(), config, run.device, compile=config.compile)
+            samples, _ = draw(Sharded(model), config, config.samples, generator)
         distributed.leave()
         if not first:
             return 0

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ddpm_ref import distributed
 from ddpm_ref.checkpoint import check_fit
+from ddpm_ref.network import as_model
 from ddpm_ref.objective import L_hybrid, L_simple, L_vlb, Model
 from ddpm_ref.order import Order
 from ddpm_ref.presets import Config
@@ -47,20 +48,6 @@ def loss_per_example(
         model, schedule, x_0, t, noise,
         prediction=config.prediction, variance=config.variance, levels=config.levels,
     )  # fmt: skip
-
-
-def as_model(network: Callable[[Tensor, Tensor], Tensor], config: Config, device: torch.device) -> Model:
-    """Run a network in the precision and memory layout of a configuration; it answers in float32.
-
-    The diffusion's own arithmetic, before and after, is not under autocast.
-    """
-    layout = torch.channels_last if config.channels_last else torch.preserve_format
-
-    def model(x: Tensor, t: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bool(config.amp)):
-            return network(x.to(memory_format=layout), t).float()
-
-    return model
 
 
 class Trainer:

@@ -229,7 +229,7 @@ def test_what_better_predictions_could_avoid_is_at_the_networks_own_variance(tmp
     )
     assert torch.equal(of_network[1], of_exact[1])
     assert torch.equal(of_exact[0], every._ideal()(x_t, t))
-    every._model = every._ideal_with_variance()  # type: ignore[assignment]
+    every._model = every._ideal_with_variance()
     own = every.truth(every.bounds()["held out"])
     assert own is not None
     assert own.avoidable == own.avoidable_error == 0

@@ -18,12 +18,13 @@ from torch import Tensor
 from ddpm_ref import objective, presets, train, trainer
 from ddpm_ref.checkpoint import read_run, read_weights
 from ddpm_ref.data import Labelled, Split, digits
+from ddpm_ref.network import as_model
 from ddpm_ref.pictures import grid, loss_curve
 from ddpm_ref.presets import Config, Loss, resolve
 from ddpm_ref.process import Prediction, Variance
 from ddpm_ref.run import default_folder, loss_name
 from ddpm_ref.sample import draw
-from ddpm_ref.trainer import Trainer, Update, as_model
+from ddpm_ref.trainer import Trainer, Update
 from ddpm_ref.unet import UNet, UNetConfig
 
 CPU = torch.device("cpu")
