@@ -1,12 +1,13 @@
 """Change the mathematics one place at a time and see a test fail: `python checks/mutants.py [MODULE...]`.
 
 Writes `checks/mutants.json` and the page `docs/checks/mutants.md`; `--check` only compares the page. Exits 1
-where a mutant survives that `checks/survivors.toml` gives no reason for, or where a reason is out of date.
+where a mutant survives that `checks/survivors/` gives no reason for, or where a reason is out of date.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -143,30 +144,64 @@ def attack(
     return results
 
 
-def record(
-    root: Path, module: str, made: Sequence[Mutant], results: Mapping[Mutant, str], seconds: float, seed: str
-) -> None:
-    """Enter a module's results."""
+def recorded(root: Path) -> dict[str, Any]:
+    """Read the results so far."""
     file = root / RECORD
-    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"modules": {}}
+    found: dict[str, Any] = (
+        json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"modules": {}}
+    )
+    return found
+
+
+def alive(root: Path, module: str, made: Sequence[Mutant]) -> list[Mutant]:
+    """Return the mutants of a module that survived when it was run."""
+    row = recorded(root)["modules"].get(module)
+    if row is None or row["source"] != fingerprint(root, module):
+        raise Refused(f"{module} was not run, or has changed since; run it without --survivors")
+    found = {tuple(survivor) for survivor in row["survivors"]}
+    return [mutant for mutant in made if key(mutant) in found]
+
+
+def fingerprint(root: Path, module: str) -> str:
+    """Return what tells one version of a module's source from another."""
+    return hashlib.sha256((root / path_of(module)).read_bytes()).hexdigest()[:12]
+
+
+def record(
+    root: Path,
+    module: str,
+    made: Sequence[Mutant],
+    results: Mapping[Mutant, str],
+    seconds: float,
+    seed: str,
+    again: bool,
+) -> None:
+    """Enter a module's results; those of the survivors alone beside the others of before."""
+    found = recorded(root)
     commit = subprocess.run(
         ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
     ).stdout.strip()
     counts = Counter(results.values())
+    run = len(results)
+    if again:
+        before = found["modules"][module]
+        counts += Counter({status: n for status, n in before["counts"].items() if status not in ALIVE})
+        run, seed, seconds = before["run"], before["seed"], before["seconds"] + seconds
     found["modules"][module] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": commit,
         "mutmut": metadata.version("mutmut"),
         "python": sys.version.split()[0],
         "mutants": len(made),
-        "run": len(results),
-        "seed": seed if len(results) < len(made) else None,
+        "source": fingerprint(root, module),
+        "run": run,
+        "seed": seed if run < len(made) else None,
         "seconds": round(seconds),
         "counts": {status: counts[status] for status in sorted(counts)},
         "survivors": [list(key(m)) for m in made if results.get(m) in ALIVE],
     }
     found["modules"] = dict(sorted(found["modules"].items()))
-    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (root / RECORD).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 # -- the program ---------------------------------------------------------------------------------------------
@@ -179,6 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="run N mutants of each module")
     parser.add_argument("--draw", type=int, metavar="N", help="run N of the modules")
     parser.add_argument("--seed", default="0", help="of the sample and the draw")
+    parser.add_argument("--survivors", action="store_true", help="run those again that survived last time")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
     parser.add_argument("--fresh", action="store_true", help="import the module anew for every mutant")
     parser.add_argument("--log", type=Path, help="a file for one line of JSON for each mutant")
@@ -216,7 +252,9 @@ def work(given: argparse.Namespace, root: Path) -> int:
         started = time.monotonic()
         made = list(mutants(module, (root / path_of(module)).read_text(encoding="utf-8")))
         chosen = made
-        if given.sample is not None and given.sample < len(made):
+        if given.survivors:
+            chosen = alive(root, module, made)
+        elif given.sample is not None and given.sample < len(made):
             chosen = random.Random(f"{given.seed} {module}").sample(made, given.sample)
         results = attack(chosen, baseline, module, given.jobs, given.fresh, given.log)
         seconds = time.monotonic() - started
@@ -224,7 +262,7 @@ def work(given: argparse.Namespace, root: Path) -> int:
         print(f"  {len(chosen)} of {len(made)} mutants in {seconds:.0f} s: {ended}", flush=True)
         wrong += objections(known, made, results, [module])
         if not given.forget:
-            record(root, module, made, results, seconds, given.seed)
+            record(root, module, made, results, seconds, given.seed, given.survivors)
     if not given.forget:
         settle("mutants", page(root, plan), root)
     print("\n".join(wrong))

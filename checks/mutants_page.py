@@ -37,7 +37,7 @@ A mutant is run only after the module's tests have passed on the module as it is
 run on those of them that run its changed line, with 15 examples of each property instead of 60. It is
 *killed* by a test that fails or raises, or while it is imported; it has *timed out* where a test takes five
 times as long as before, and five seconds more, of the processor's time; otherwise it has *survived*, as has
-one in a line that no test runs. A survivor needs a reason in `checks/survivors.toml`. The command fails where
+one in a line that no test runs. A survivor needs a reason in `checks/survivors/`. The command fails where
 it finds one without, or a reason that is out of date.
 
 Where a module was sampled, the survivors of a first run led to new tests, and the numbers are those of the

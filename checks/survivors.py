@@ -1,4 +1,8 @@
-"""Why a mutant may survive: the reasons in `checks/survivors.toml`, and what is wrong with them."""
+"""Why a mutant may survive: the reasons in `checks/survivors/`, and what is wrong with them.
+
+A file for each module, `checks/survivors/MODULE.toml`: the mutants that no test kills, and why none of them
+needs to be killed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from pathlib import Path
 
 from mutation import Mutant
 
-FILE = "checks/survivors.toml"
+FOLDER = "checks/survivors"
 ALIVE = ("survived", "not reached", "strange")
 
 
@@ -21,13 +25,13 @@ Key = tuple[str, str, str]
 
 def reasons(root: Path) -> dict[Key, str]:
     """Read why each known survivor may survive, by module, function and change."""
-    file = root / FILE
     found: dict[Key, str] = {}
-    for row in tomllib.loads(file.read_text(encoding="utf-8")).get("survivor", []) if file.is_file() else []:
-        if not str(row.get("reason", "")).strip():
-            raise Refused(f"{FILE}: a survivor of {row['module']}.{row['function']} has no reason")
-        for change in row["changes"]:
-            found[row["module"], row["function"], change.strip()] = row["reason"].strip()
+    for file in sorted((root / FOLDER).glob("*.toml")):
+        for row in tomllib.loads(file.read_text(encoding="utf-8")).get("survivor", []):
+            if not str(row.get("reason", "")).strip():
+                raise Refused(f"{FOLDER}/{file.name}: a survivor of {row['function']} has no reason")
+            for change in row["changes"]:
+                found[file.stem, row["function"], change.strip()] = row["reason"].strip()
     return found
 
 
@@ -55,8 +59,8 @@ def objections(
 
 
 def stub(mutant: Mutant) -> str:
-    """Return the lines that a survivor needs in the file of reasons."""
+    """Return the lines that a survivor needs in its module's file of reasons."""
     return (
-        f'[[survivor]]\nmodule = "{mutant.module}"\nfunction = "{mutant.function}"\n'
+        f'# {FOLDER}/{mutant.module}.toml\n[[survivor]]\nfunction = "{mutant.function}"\n'
         f"changes = ['''\n{mutant.change}\n''']\nreason = \"\"\n"
     )

@@ -22,21 +22,23 @@ MINUS, TESTS = (
 )
 WATCHED = TESTS + "\n\ndef test_twice():\n    assert twice(1) == 2\n"
 ASLEEP = TESTS + "\n\ndef test_twice():\n    twice(1)\n"
-REASON = "[[survivor]]\nmodule = 'made_up'\nfunction = 'twice'\nchanges = ['''\n{}\n''']\nreason = '{}'\n"
+REASON = "[[survivor]]\nfunction = 'twice'\nchanges = ['''\n{}\n''']\nreason = '{}'\n"
 
 
-def attack(folder: Path, tests: str, reasons: str = "") -> subprocess.CompletedProcess[str]:
+def attack(
+    folder: Path, tests: str, reasons: str = "", *more: str, module: str = MODULE
+) -> subprocess.CompletedProcess[str]:
     """Run the program on a module of two lines."""
     for name, text in {
-        "made_up.py": MODULE,
+        "made_up.py": module,
         "tests/test_made_up.py": tests,
         "checks/mutants.toml": PLAN,
-        "checks/survivors.toml": reasons,
+        "checks/survivors/made_up.toml": reasons,
     }.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return subprocess.run(
-        [sys.executable, ROOT / "checks" / "mutants.py", "--root", folder],
+        [sys.executable, ROOT / "checks" / "mutants.py", "--root", folder, *more],
         cwd=folder, capture_output=True, text=True,
     )  # fmt: skip
 
@@ -69,6 +71,21 @@ def test_a_reason_is_taken_and_stands_on_the_page(tmp_path: Path) -> None:
     made = attack(tmp_path, ASLEEP, REASON.format(MINUS, "nobody looks"))
     assert made.returncode == 0, made.stderr + made.stdout
     assert "nobody looks" in (tmp_path / "docs/checks/mutants.md").read_text()
+
+
+@pytest.mark.slow
+def test_survivors_are_run_again_and_counted_with_the_others(tmp_path: Path) -> None:
+    two = MODULE + "\n\ndef thrice(x):\n    return x + x + x\n"
+    watched = WATCHED.replace("import twice", "import thrice, twice")
+    attack(tmp_path, watched + "\n\ndef test_thrice():\n    thrice(1)\n", module=two)
+    assert counts(tmp_path) == {"killed": 1, "survived": 2}
+    more = watched + "\n\ndef test_thrice():\n    assert thrice(1) == 3\n"
+    again = attack(tmp_path, more, "", "--survivors", module=two)
+    assert again.returncode == 0, again.stderr + again.stdout
+    assert "2 of 3 mutants" in again.stdout
+    assert counts(tmp_path) == {"killed": 3}
+    changed = attack(tmp_path, more, "", "--survivors", module=two + "\n")
+    assert (changed.returncode, "has changed since" in changed.stderr) == (1, True)
 
 
 @pytest.mark.slow
