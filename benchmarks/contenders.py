@@ -73,7 +73,7 @@ def lucidrains_step(config: Config, ours: UNet, device: torch.device, bfloat16: 
     That network is another one: its attention is linear at all levels but the last, and its blocks differ. It
     shares no weights with ours.
     """
-    package = import_module("denoising_diffusion_pytorch")
+    package = import_module("ddpm_ref.conformance.adapters.lucidrains").package
     network = package.Unet(dim=128, dim_mults=(1, 2, 2, 2), flash_attn=False, dropout=0.1).to(device)
     diffusion = package.GaussianDiffusion(network, image_size=32, timesteps=T, objective="pred_noise").to(
         device

@@ -96,7 +96,14 @@ def job(
 
 
 def attack(
-    chosen: Sequence[Mutant], baseline: Baseline, module: str, at_once: int, fresh: bool, log: Path | None
+    chosen: Sequence[Mutant],
+    baseline: Baseline,
+    module: str,
+    at_once: int,
+    log: Path | None,
+    *,
+    fresh: bool = False,
+    quick: bool = False,
 ) -> dict[Mutant, str]:
     """Run mutants of a module and return how each of them ended."""
     seconds, reached = baseline(module)
@@ -135,7 +142,7 @@ def attack(
                         f"{module}: the tests do not pass in a fork that changes nothing: {outcome}"
                     )
             # What survives may have been saved by a value from before the change; that is tried once more.
-            elif outcome is not None and outcome.status != "passed":
+            elif outcome is not None and (quick or outcome.status != "passed"):
                 enter(ran, outcome)
     for ran, outcome in imported_anew(
         [one for one in planned if mutant_of[str(one.code)] not in results], baseline.root, at_once
@@ -217,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--survivors", action="store_true", help="run those again that survived last time")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
     parser.add_argument("--fresh", action="store_true", help="import the module anew for every mutant")
+    parser.add_argument("--quick", action="store_true", help="try a survivor once, not anew as well")
     parser.add_argument("--log", type=Path, help="a file for one line of JSON for each mutant")
     parser.add_argument("--forget", action="store_true", help="write neither the record nor the page")
     parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
@@ -256,7 +264,9 @@ def work(given: argparse.Namespace, root: Path) -> int:
             chosen = alive(root, module, made)
         elif given.sample is not None and given.sample < len(made):
             chosen = random.Random(f"{given.seed} {module}").sample(made, given.sample)
-        results = attack(chosen, baseline, module, given.jobs, given.fresh, given.log)
+        results = attack(
+            chosen, baseline, module, given.jobs, given.log, fresh=given.fresh, quick=given.quick
+        )
         seconds = time.monotonic() - started
         ended = dict(Counter(results.values()))
         print(f"  {len(chosen)} of {len(made)} mutants in {seconds:.0f} s: {ended}", flush=True)
