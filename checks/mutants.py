@@ -189,9 +189,10 @@ def record(
         ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
     ).stdout.strip()
     counts = Counter(results.values())
-    run = len(results)
+    run, first = len(results), sum(counts[status] for status in ALIVE)
     if again:
         before = found["modules"][module]
+        first = before["first"]
         counts += Counter({status: n for status, n in before["counts"].items() if status not in ALIVE})
         run, seed, seconds = before["run"], before["seed"], before["seconds"] + seconds
     found["modules"][module] = {
@@ -204,6 +205,7 @@ def record(
         "run": run,
         "seed": seed if run < len(made) else None,
         "seconds": round(seconds),
+        "first": first,
         "counts": {status: counts[status] for status in sorted(counts)},
         "survivors": [list(key(m)) for m in made if results.get(m) in ALIVE],
     }

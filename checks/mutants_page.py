@@ -40,22 +40,23 @@ times as long as before, and five seconds more, of the processor's time; otherwi
 one in a line that no test runs. A survivor needs a reason in `checks/survivors/`. The command fails where
 it finds one without, or a reason that is out of date.
 
-Where a module was sampled, the survivors of a first run led to new tests, and the numbers are those of the
-same mutants run again: they say that these are caught now, not what share of all others would be.
+*At first* is the score when these mutants were first run. Their survivors then led to new tests and were
+run again, which gives the *score*. Where a module was sampled, the first number says what share of all its
+mutants to expect; the second, that the mutants of the sample are caught now.
 
 A module's tests are those that `checks/mutants.toml` lists for it, less these:
 
 """
 
 TABLE = """
-| module | mutants | run | killed | on import | timed out | survived | score | on |
-|---|---:|---:|---:|---:|---:|---:|---:|---|
+| module | mutants | run | killed | on import | timed out | survived | at first | score | on |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---|
 """
 
 NOTE = """
 *Run* is the number of mutants that were run, all of them or a sample; *score* the share of those that did
-not survive. *On* is the day and the commit that the working tree was based on, with mutmut {mutmut} and
-Python {python}.
+not survive, with a reason or without. *On* is the day and the commit that the working tree was based on,
+with mutmut {mutmut} and Python {python}.
 """
 
 
@@ -70,13 +71,13 @@ def page(root: Path, plan: Mapping[str, Any]) -> str:
     )
     totals: Counter[str] = Counter()
     for name, row in modules.items():
-        counts = Counter(row["counts"]) + Counter({"mutants": row["mutants"], "run": row["run"]})
+        counts = Counter(row["counts"]) + Counter({name: row[name] for name in ("mutants", "run", "first")})
         totals += counts
         text += line(f"`{name}`", counts, f"{row['date']}, {row['commit']}")
     text += line("all", totals, "")
     for name in plan["modules"]:
         if name not in modules:
-            text += f"| `{name}` | | not yet | | | | | | |\n"
+            text += f"| `{name}` | | not yet | | | | | | | |\n"
     last = max(modules.values(), key=lambda row: row["date"], default={"mutmut": "", "python": ""})
     return text + NOTE.format(**last) + survivors(modules, reasons(root))
 
@@ -84,9 +85,10 @@ def page(root: Path, plan: Mapping[str, Any]) -> str:
 def line(name: str, counts: Mapping[str, int], on: str) -> str:
     """Return a row of the table."""
     alive = sum(counts[status] for status in ALIVE)
-    score = f"{1 - alive / counts['run']:.1%}" if counts["run"] else ""
-    cells = [counts["mutants"], counts["run"], counts["killed"], counts["killed on import"]]
-    return f"| {name} | {' | '.join(map(str, cells))} | {counts['timed out']} | {alive} | {score} | {on} |\n"
+    first, score = (f"{1 - n / counts['run']:.1%}" if counts["run"] else "" for n in (counts["first"], alive))
+    dead = (counts[name] for name in ("mutants", "run", "killed", "killed on import", "timed out"))
+    cells = [*dead, alive, first, score, on]
+    return f"| {name} | {' | '.join(map(str, cells))} |\n"
 
 
 def survivors(modules: Mapping[str, Any], known: Mapping[Key, str]) -> str:
