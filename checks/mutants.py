@@ -127,7 +127,7 @@ def attack(
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    if not fresh:
+    if planned and not fresh:
         source = (baseline.root / path_of(module)).read_text(encoding="utf-8")
         everything = sorted(
             {test for one in planned for test in one.order or ()}, key=lambda test: seconds[test]

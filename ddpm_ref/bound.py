@@ -26,7 +26,7 @@ from ddpm_ref.gaussian import Gaussian, log_excess, sum_coordinates
 from ddpm_ref.noise import Noise, noise_source
 from ddpm_ref.objective import Model, divergence, predict
 from ddpm_ref.process import Prediction, Variance, check_choices, p_mean_variance, q_sample, to_eps
-from ddpm_ref.schedule import Schedule, working_dtype
+from ddpm_ref.schedule import Schedule
 from ddpm_ref.subset import Subset
 
 __all__ = ["Bound", "Term", "bound", "bound_terms", "collect", "prior_term"]
@@ -49,7 +49,6 @@ def prior_term(schedule: Schedule, x_0: Tensor) -> Tensor:
     Raises:
         TypeError: if `x_0` is not floating point.
     """
-    x_0 = x_0.to(working_dtype(x_0.dtype))
     alpha_bar = schedule.at("alpha_bar", schedule.T, x_0)
     variance = schedule.at("one_minus_alpha_bar", schedule.T, x_0)
     left = schedule.at("sqrt_alpha_bar", schedule.T, x_0) * x_0
@@ -228,7 +227,7 @@ class Bound:
         within = torch.stack([part.deviations.nan_to_num(0) ** 2 for part in parts])
         free = ((counts - 1) / N).reshape(-1, 1, 1).to(first.means)
         squares = (free * within + share * (each - means) ** 2).sum(0)
-        deviations = (squares * N / (N - 1)).sqrt() if N > 1 else first.deviations
+        deviations = (squares * N / (N - 1)).sqrt()  # 0/0, nan, where N = 1
         return cls(
             subset=first.subset,
             d=first.d,

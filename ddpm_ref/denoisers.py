@@ -147,7 +147,7 @@ class GaussianDenoiser(Denoiser):
     def __init__(self, schedule: Schedule, law: GaussianLaw) -> None:
         super().__init__(schedule, law.mean)
         self.law = law
-        self._mean = law.mean.double().reshape(1, -1)
+        self._mean = law.mean.double().flatten()
 
     def _centred(self, state: _State) -> Gaussian:
         """Where `x_t` lies along the axes, from the middle of q(x_t), and the variance of q(x_t) there."""

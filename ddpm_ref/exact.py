@@ -167,7 +167,7 @@ def step_term(schedule: Schedule, law: GaussianLaw, *, variance: StepVariance = 
         * (law.variances * _column(schedule.one_minus_alpha_bar) / state_variance(schedule, law)).sqrt()[2:]
     )
     posterior = Gaussian(weighted, _column(schedule.posterior_variance)[2:])
-    none = sigma2.new_full((min(2, schedule.T + 1),), math.nan)
+    none = sigma2.new_full((2,), math.nan)
     return torch.cat([none, kl(posterior, Gaussian(torch.zeros_like(weighted), sigma2))])
 
 

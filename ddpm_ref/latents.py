@@ -128,7 +128,7 @@ def slerp(first: Tensor, second: Tensor, weights: Sequence[float]) -> Tensor:
     angle = 2 * torch.atan2((along - across).norm(dim=1), (along + across).norm(dim=1))
     if bool((angle >= torch.pi * (1 - torch.finfo(w.dtype).eps)).any()):
         raise ValueError("first and second must not point in opposite directions; got an angle of π")
-    theta = angle.reshape(1, -1, *(1,) * (first.dim() - 1))
+    theta = angle.reshape(-1, *(1,) * (first.dim() - 1))
     straight = theta == 0
     safe = torch.where(straight, 1, theta)
     of_first = torch.where(straight, 1 - w, ((1 - w) * safe).sin() / safe.sin())

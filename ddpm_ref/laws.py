@@ -99,7 +99,7 @@ class GaussianLaw:
     ) -> Tensor:
         """Draw n images: shape (n, ...), on the CPU."""
         z = torch.randn(n, self.mean.numel(), generator=generator, dtype=torch.float64)
-        images = self.mean.double().reshape(1, -1) + self.from_axes(self.variances.sqrt() * z)
+        images = self.mean.double().reshape(-1) + self.from_axes(self.variances.sqrt() * z)
         return images.reshape(n, *self.mean.shape).to(dtype)
 
     def log_density(self, x: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class GaussianLaw:
         Raises:
             ValueError: if the images are not shaped like the mean.
         """
-        y = self.along_axes(flat(x, self.mean) - self.mean.to(x.device).double().reshape(1, -1))
+        y = self.along_axes(flat(x, self.mean) - self.mean.to(x.device).double().reshape(-1))
         law = Gaussian(torch.zeros_like(y), self.variances.to(y.device).expand_as(y))
         return log_density(law, y).to(working_dtype(x.dtype))
 

@@ -376,7 +376,7 @@ def p_mean_variance(
             "variance_value must be given if variance is 'learned', and only then; "
             f"got {given} with {variance!r}"
         )
-    _check(schedule, t, x_t=x_t, prediction_value=prediction_value)
+    schedule.check_t(t, x_t)
     x_t = x_t.to(working_dtype(x_t.dtype))
     x0_hat = to_x0(schedule, prediction_value, x_t, t, prediction=prediction)
     if clip:
@@ -466,8 +466,10 @@ def _unknown(argument: str, given: object, choices: object) -> ValueError:
 
 
 def _check(schedule: Schedule, t: int | Tensor, **images: Tensor) -> None:
-    (first, like), *others = images.items()
-    for name, image in others:
+    first, like = next(iter(images.items()))
+    for name, image in images.items():
+        if not image.is_floating_point():
+            raise TypeError(f"{name} must be floating point; got {image.dtype}")
         if image.shape != like.shape:
             raise ValueError(
                 f"{name} must have the shape of {first}, {tuple(like.shape)}; got {tuple(image.shape)}"

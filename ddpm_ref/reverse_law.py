@@ -98,4 +98,4 @@ def reverse_law(
 
 
 def _mean(law: GaussianLaw) -> Tensor:
-    return law.along_axes(law.mean.double().reshape(1, -1))
+    return law.along_axes(law.mean.double().reshape(-1))

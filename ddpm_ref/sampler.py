@@ -172,7 +172,7 @@ def sample(
         ), output  # fmt: skip
 
     def correct(x_s: Tensor, s: int) -> Tensor:
-        if corrector is None or s == 0:
+        if corrector is None:
             return x_s
         corrected = corrector(score, schedule, x_s, s)
         if corrected.shape != x_s.shape:

@@ -107,7 +107,10 @@ class Schedule:
         return SCHEDULES[name](**arguments)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the schedule's name and arguments, ready for JSON; `from_config` is the inverse."""
+        """Return the schedule's name and arguments, ready for JSON.
+
+        For those of `SCHEDULES`, `from_config` is the inverse.
+        """
         return dict(self.config)
 
     def __repr__(self) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor
 
 from ddpm_ref.gaussian import check_same_shape, sum_coordinates
@@ -114,6 +113,7 @@ def score_of(
     check_choices(prediction, variance)
 
     def score(x_t: Tensor, t: int | Tensor) -> Tensor:
+        schedule.check_t(t, x_t)
         value = predict(model, x_t, t, variance=variance).prediction_value
         exact = x_t.to(working_dtype(x_t.dtype))
         if clip:
@@ -176,4 +176,4 @@ def denoising_score_matching(
         squares = squares / (2 * schedule.at("one_minus_alpha_bar", t, x_t))
     elif weighting == "bound":
         squares = weight(schedule, t, x_t, variance=variance) * squares
-    return sum_coordinates(squares, torch.empty_like(squares))
+    return sum_coordinates(squares, squares)

@@ -24,7 +24,7 @@ from torch import Tensor
 from ddpm_ref import objective
 from ddpm_ref.bound import Bound, Term, bound, bound_terms, collect, prior_term
 from ddpm_ref.coding import rate_distortion, reconstruct
-from ddpm_ref.decoder import bits_per_dim, decoder_log_likelihood, from_levels
+from ddpm_ref.decoder import CDF, bits_per_dim, decoder_log_likelihood, from_levels
 from ddpm_ref.gaussian import Gaussian, kl
 from ddpm_ref.objective import predict
 from ddpm_ref.process import Prediction, Variance, p_mean_variance, q_posterior, q_sample, target
@@ -297,6 +297,85 @@ def test_a_term_holds_the_errors_of_the_same_call() -> None:
     assert calls == dict.fromkeys(range(1, 5), 1)
 
 
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("variance", ["fixed_large", "learned"])
+@pytest.mark.parametrize("prediction", ["eps", "x0", "mu", "v"])
+def test_what_a_receiver_makes_of_an_image_is_what_the_bound_measures(
+    prediction: Prediction, variance: Variance, clip: bool
+) -> None:
+    schedule, x_0, noises = draw()
+    model = with_variance if variance == "learned" else network
+    options: dict[str, Any] = {"prediction": prediction, "variance": variance, "clip": clip}
+    for term in bound_terms(model, schedule, x_0, noise=noises.__getitem__, levels=17, **options):
+        received = reconstruct(model, schedule, x_0, term.t, noises[term.t], **options)
+        assert torch.equal(received, term.x0_hat)
+        torch.testing.assert_close(term.x0_error, (x_0 - received).square().mean((1, 2, 3)))
+
+
+@pytest.mark.parametrize("cdf", ["exact", "tanh"])
+def test_the_last_term_is_that_of_the_decoder_asked_for(cdf: CDF) -> None:
+    schedule, x_0, noises = draw()
+    x_1 = q_sample(schedule, x_0, 1, noises[1])
+    step = p_mean_variance(schedule, network(x_1, torch.ones(3)), x_1, 1)
+    p = Gaussian(step.mean, step.variance)
+    found = bound(network, schedule, x_0, noise=noises.__getitem__, levels=17, cdf=cdf)
+    assert torch.equal(found.L_0, -decoder_log_likelihood(p, x_0, levels=17, cdf=cdf))
+
+
+def test_what_is_not_said_is_as_in_the_paper() -> None:
+    """A model of the noise, σ² = β, predicted images that are clipped, and pixels of eight bits."""
+    schedule, _, noises = draw()
+    pixels = torch.randint(256, (3, 2, 2, 2), generator=torch.Generator().manual_seed(1))
+    x_0, noise = from_levels(pixels.double()), noises.__getitem__
+    paper = bound(
+        network, schedule, x_0, noise=noise,
+        prediction="eps", variance="fixed_large", clip=True, levels=256, cdf="exact",
+    )  # fmt: skip
+    terms = bound_terms(network, schedule, x_0, noise=noise)
+    for found in (bound(network, schedule, x_0, noise=noise), collect(terms, schedule, x_0)):
+        assert torch.equal(found.nats, paper.nats)
+        assert found.levels == 256
+
+
+def test_numbers_are_images_of_one_coordinate() -> None:
+    schedule, x_0, noises = draw()
+    options: dict[str, Any] = {"clip": False, "levels": None}
+    one, other = (
+        bound(
+            lambda x_t, t: torch.sin(3 * x_t), schedule, x_0[:, 0, 0, 0].reshape(shape),
+            noise=lambda t, shape=shape: noises[t][:, 0, 0, 0].reshape(shape), **options,  # type: ignore[misc]
+        )
+        for shape in ((3,), (3, 1, 1))
+    )  # fmt: skip
+    assert one.d == other.d == 1
+    assert one.nats.equal(other.nats)
+    assert one.means.equal(other.means)
+
+
+def test_terms_in_single_precision_are_added_up_in_double() -> None:
+    schedule, x_0, _ = draw()
+    terms = list(bound_terms(network, schedule, x_0.float(), levels=17))
+    found = collect(terms, schedule, x_0.float(), levels=17)
+    assert terms[0].nats.dtype == torch.float32
+    nats = torch.stack([term.nats.double() for term in terms])
+    torch.testing.assert_close(found.nats - found.L_T, nats.sum(0), rtol=1e-14, atol=0)
+    torch.testing.assert_close(found.means[:, 0], nats.mean(1).flip(0), rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_errors_of_half_precision_are_measured_in_single(dtype: torch.dtype) -> None:
+    schedule, x_0, noises = draw()
+    half = {t: z.to(dtype) for t, z in noises.items()}
+    terms = bound_terms(network, schedule, x_0.to(dtype), noise=half.__getitem__, levels=None)
+    for term in terms:
+        x_t = q_sample(schedule, x_0.to(dtype), term.t, half[term.t])
+        eps_hat = network(x_t, torch.full((3,), term.t))
+        assert (x_t.dtype, eps_hat.dtype, term.x0_hat.dtype) == (dtype, dtype, dtype)
+        error = (half[term.t].double() - eps_hat.double()).square().mean((1, 2, 3))
+        torch.testing.assert_close(term.eps_error, error.float(), rtol=1e-6, atol=0)
+        assert term.nats.dtype == term.x0_error.dtype == torch.float32
+
+
 @pytest.mark.parametrize("prediction", ["x0", "mu", "v"])
 def test_the_error_of_the_noise_does_not_depend_on_what_is_predicted(prediction: Prediction) -> None:
     schedule, x_0, noises = draw()
@@ -345,8 +424,24 @@ def test_joined_batches_are_the_whole() -> None:
     joined = Bound.join(parts)
     for name in ("L_T", "L_0", "nats", "means", "deviations"):
         torch.testing.assert_close(getattr(joined, name), getattr(whole, name), rtol=1e-13, atol=1e-15)
+    assert (joined.subset, joined.d, joined.levels) == (whole.subset, whole.d, whole.levels)
     assert joined.bits_per_dim == pytest.approx(whole.bits_per_dim)
     assert joined.examples_error == pytest.approx(whole.examples_error)
+
+
+def test_images_one_by_one_are_the_whole() -> None:
+    schedule, x_0, noises = draw()
+    single = [
+        bound(network, schedule, x_0[i : i + 1], noise=lambda t, i=i: noises[t][i : i + 1], levels=17)  # type: ignore[misc]
+        for i in range(2)
+    ]
+    whole = bound(network, schedule, x_0[:2], noise=lambda t: noises[t][:2], levels=17)
+    torch.testing.assert_close(Bound.join(single).deviations, whole.deviations, rtol=1e-12, atol=1e-15)
+    assert Bound.join(single).examples_error == pytest.approx(whole.examples_error)
+    alone = Bound.join(single[:1])
+    assert alone.deviations.isnan().all()
+    assert alone.means.equal(single[0].means)
+    assert alone.examples_error is None
 
 
 def test_what_is_written_is_valid_json_and_adds_up() -> None:
@@ -365,6 +460,40 @@ def test_what_is_written_is_valid_json_and_adds_up() -> None:
         assert (written["examples_error"] is None) == (n == 1)
         assert written["exact_in_t"]
         assert written["subset_error"] == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_what_is_written_is_what_the_bound_knows(n: int) -> None:
+    schedule, x_0, noises = draw()
+    found = bound(network, schedule, x_0[:n], noise=lambda t: noises[t][:n], levels=17)
+    per_t = found.to_dict()["per_t"]
+    assert found.to_dict() == {
+        "bits_per_dim": found.bits_per_dim,
+        "examples_error": found.examples_error,
+        "subset_error": found.subset_error,
+        "examples": n,
+        "exact_in_t": True,
+        "L_T": pytest.approx(found.in_bits(float(found.L_T.mean()))),
+        "L_1_to_L_T_minus_1": pytest.approx(
+            found.in_bits(float((found.nats - found.L_T - found.L_0).mean())), rel=1e-12
+        ),
+        "L_0": pytest.approx(found.in_bits(float(found.L_0.mean()))),
+        "per_t": per_t,
+    }
+    assert (found.examples_error is None) == (n == 1)
+    assert list(per_t) == ["t", *(f"{name}{end}" for name in NAMES for end in ("", "_error"))]
+    bits_and_squares = torch.tensor([found.in_bits(1.0), 1, 1], dtype=torch.float64)
+    for name, mean, deviation in zip(
+        NAMES, (found.means * bits_and_squares).T, (found.deviations * bits_and_squares).T, strict=True
+    ):
+        assert per_t[name] == pytest.approx(mean.tolist(), rel=1e-14)
+        if n == 1:
+            assert per_t[f"{name}_error"] is None
+        else:
+            assert per_t[f"{name}_error"] == pytest.approx((deviation / math.sqrt(n)).tolist(), rel=1e-14)
+
+
+NAMES = ("bits_per_dim", "x0_mse", "eps_mse")
 
 
 def test_the_standard_error_is_that_of_a_mean() -> None:
@@ -421,12 +550,41 @@ def test_over_all_draws_the_sum_and_its_variance_are_right(T: int, count: int) -
     assert sum(variances) / len(variances) == pytest.approx(spread, abs=1e-15)
 
 
+@pytest.mark.parametrize("m", [2, 3, 4, 5])
+def test_any_number_may_be_drawn_of_a_stratum(m: int) -> None:
+    values = [0.3, 1.0, -2.0, 0.0, 5.0]
+    found = []
+    for drawn in combinations(range(1, 6), m):
+        subset, seen = Subset(((1, 5),), (drawn,)), [values[t - 1] for t in drawn]
+        found.append((subset.weights[0] * sum(seen), subset.variance_of_sum(seen)))
+    sums, variances = (torch.tensor(each, dtype=torch.float64) for each in zip(*found, strict=True))
+    assert float(variances.mean()) == pytest.approx(float(sums.var(correction=0)), abs=1e-12)
+
+
 def test_pairs_are_drawn_uniformly() -> None:
     """6000 draws of the 10 pairs of one stratum; with chi-square above 33.7 one run in 10,000 fails."""
     generator = torch.Generator().manual_seed(0)
     seen = Counter(stratified(6, 3, generator).drawn[1] for _ in range(6000))
     assert len(seen) == 10
     assert sum((n - 600) ** 2 / 600 for n in seen.values()) < 33.7
+
+
+def test_the_steps_come_from_the_generator() -> None:
+    one, other, third = (stratified(1000, 21, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    assert one == other
+    assert one.strata == third.strata
+    assert one.drawn != third.drawn
+
+
+@pytest.mark.parametrize("count", [20, 21])
+def test_strata_grow_geometrically(count: int) -> None:
+    """Each reaches as many times further than the one before, but for the rounding of small t."""
+    T = 10**6
+    pairs = [stratum for stratum in stratified(T, count).strata if stratum[0] != stratum[1]]
+    assert len(pairs) == (count - 1) // 2
+    factor = ((T + 1) / pairs[0][0]) ** (1 / len(pairs))
+    for first, last in pairs:
+        assert (last + 1) / first == pytest.approx(factor, rel=1 / first)
 
 
 @pytest.mark.parametrize("count", [1000, 999, 998, 500, 51, 50, 4, 3])
@@ -475,11 +633,18 @@ def test_a_count_out_of_range_is_refused(count: Any) -> None:
         ([(1, 2)], [(2, 3)]),
         ([(1, 3)], [(2,)]),
         ([(1, 3)], [()]),
+        ([(1, 1), (2, 3)], [(1,), (1, 2)]),
     ],
 )
 def test_strata_that_are_none_are_refused(strata: Any, drawn: Any) -> None:
     with pytest.raises(ValueError, match="strat"):
         Subset(tuple(strata), tuple(drawn))
+
+
+@pytest.mark.parametrize("drawn", [((1,),), ((1,), (2,), (3,))])
+def test_every_stratum_has_its_steps(drawn: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        Subset(((1, 1), (2, 2)), drawn)
 
 
 def test_a_bound_on_a_subset_estimates_the_whole() -> None:

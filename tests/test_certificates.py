@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,9 @@ from derivations.proof.certificates import (
     antiderivative,
     gaussian_integral,
     induction,
+    induction_from_one,
     same_density,
+    stays_below,
     tends_to_zero,
 )
 from derivations.proof.obligations import Obligation, equal
@@ -38,6 +41,7 @@ from derivations.proof.symbols import (
     t,
     tolerance,
     x,
+    x_0,
 )
 
 SCHEDULE = (
@@ -109,6 +113,37 @@ def test_a_bound_is_for_the_sequence_and_in_the_direction_that_the_relation_stat
     assert bounded(Le(alpha_bar_t, 1 / (1 + beta_sum_t) - beta_t * beta_sum_t))[-1] is False
 
 
+def test_an_induction_may_begin_at_the_first_step() -> None:
+    def from_one(closed: Expr, first: Expr | int) -> list[Obligation]:
+        return induction_from_one(
+            closed,
+            lambda previous: alpha_t * previous + beta_t,
+            start={alpha_bar_t: alpha_t, alpha_bar_prev: 1},
+            first=first,
+            previous={alpha_bar_t: alpha_bar_prev},
+            name="u",
+        )
+
+    made = from_one(1 - alpha_bar_t, 1 - alpha_t)
+    assert [obligation.note for obligation in made] == ["u: base case T = 1", "u: step from T - 1 to T"]
+    assert verdicts(made, SCHEDULE) == [True, True]
+    assert verdicts(from_one(1 - alpha_bar_t, 0), SCHEDULE) == [False, True]
+    assert verdicts(from_one(1 - alpha_bar_t**2, 1 - alpha_t**2), SCHEDULE) == [True, False]
+
+
+def test_a_bound_that_sympy_would_call_true_is_left_to_the_kernels() -> None:
+    made = stays_below(
+        Ge(alpha_bar_t, 0, evaluate=False),
+        lambda before: alpha_t * before,
+        sequence=alpha_bar_t,
+        start={alpha_bar_t: 1},
+        first=1,
+        previous={alpha_bar_t: alpha_bar_prev},
+        name="u",
+    )
+    assert verdicts(made, SCHEDULE) == [True, True, True]
+
+
 # -- limits --------------------------------------------------------------------------------------------------
 
 
@@ -141,9 +176,29 @@ def test_the_integral_of_the_exponential_of_a_quadratic(a: int, b: int, c: int) 
     exponent = -Integer(a) / 2 * sqnorm(x) + b * inner(mu, x) + c * sqnorm(mu)
     integral = gaussian_integral(exponent, x, "q")
     assert verdicts([*integral.obligations]) == [True, True]
+    assert (integral.precision, integral.shift) == (a, b * mu)
+    assert verdicts([equal(integral.constant, c * sqnorm(mu), "constant")]) == [True]
     known = d / 2 * log(2 * pi / a) + (Integer(b) ** 2 / (2 * Integer(a)) + c) * sqnorm(mu)
     assert verdicts([equal(integral.log_value, known, "integral")]) == [True]
     assert verdicts([equal(integral.log_value, known + sqnorm(mu), "integral")]) == [False]
+
+
+def test_the_linear_term_is_gathered_from_every_vector() -> None:
+    exponent = -sigma * sqnorm(x) / 2 + 2 * inner(mu, x) - sigma * inner(x, x_0) + inner(mu, x_0)
+    integral = gaussian_integral(exponent, x, "q")
+    assert verdicts([*integral.obligations]) == [True, True]
+    assert (integral.precision, integral.shift) == (sigma, 2 * mu - sigma * x_0)
+    log_value = d / 2 * log(2 * pi / sigma) + sqnorm(2 * mu - sigma * x_0) / (2 * sigma) + inner(mu, x_0)
+    assert verdicts([equal(integral.log_value, log_value, "integral")]) == [True]
+
+
+def test_an_exponent_without_a_linear_term_is_its_own_square() -> None:
+    integral = gaussian_integral(-sqnorm(x) / 2, x, "q")
+    assert integral.log_value == d / 2 * log(2 * pi)
+    assert (integral.shift, integral.constant) == (0, 0)
+    assert integral.obligations[0].left == integral.obligations[0].right
+    free = gaussian_integral(-sqnorm(x) / 2 + inner(mu, x_0), x, "q")
+    assert free.log_value == d / 2 * log(2 * pi) + inner(mu, x_0)
 
 
 def test_an_integral_that_diverges_is_not_given_a_value() -> None:
@@ -182,3 +237,22 @@ def test_an_antiderivative_is_checked_by_its_derivative(primitive: Expr) -> None
     for wrong, expected in ((0, True), (1, False)):
         obligation = antiderivative(primitive, integrand + wrong, argument, "primitive")
         assert verdicts([obligation]) == [expected]
+
+
+# -- what an obligation says of itself -----------------------------------------------------------------------
+
+
+def test_every_obligation_says_what_it_is_asked_for() -> None:
+    steps: dict[str, Any] = {"first": 0, "previous": {alpha_bar_t: alpha_bar_prev}, "name": "name"}
+    start = {alpha_bar_t: Integer(1)}
+    made = [
+        *induction(alpha_bar_t, lambda before: before, start=start, **steps),
+        *induction_from_one(alpha_bar_t, lambda before: before, start=start, **steps),
+        *stays_below(Le(alpha_bar_t, 1), lambda before: before, sequence=alpha_bar_t, start=start, **steps),
+        *tends_to_zero(1 / t, index=t, tolerance=tolerance, threshold=1 / tolerance, name="name"),
+        *gaussian_integral(-sqnorm(x), x, "name").obligations,
+        antiderivative(argument, Integer(1), argument, "name"),
+        same_density(sigma, sigma, sigma, "name: the densities"),
+    ]
+    notes = [obligation.note for obligation in made]
+    assert all(note.startswith("name: ") for note in notes)

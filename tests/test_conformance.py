@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from ddpm_ref.conformance import matrix, vectors
+from ddpm_ref.conformance import given, matrix, vectors
 from ddpm_ref.conformance.__main__ import main
+from ddpm_ref.conformance.adapters.reference import Reference
 from ddpm_ref.conformance.cases import Case, cast, schedule
 from ddpm_ref.conformance.check import Check
 from ddpm_ref.conformance.checks import checks
 from ddpm_ref.conformance.diagnosis import NONE_KNOWN
-from ddpm_ref.conformance.formulas import Formula, book, mp
+from ddpm_ref.conformance.formulas import Formula, book, elementwise, mp
 from ddpm_ref.conformance.measure import Result, guarded, measure
-from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered, load, make
+from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered, VarianceKind, load, make
 from ddpm_ref.conformance.report import junit, table, worst
 from ddpm_ref.conformance.runner import run
 from ddpm_ref.conformance.steps import MISREADINGS, Steps, column
@@ -314,6 +316,281 @@ def test_values_that_no_mistake_gives_are_called_unknown() -> None:
     case = _case(check)
     result = _held(check, case, lambda: check.evaluate(case) + mp.mpf(0.01))
     assert (result.outcome, result.diagnosis) == ("failed", NONE_KNOWN)
+
+
+# -- real code -----------------------------------------------------------------------------------------------
+
+
+class Logs(Reference):
+    """The project's own code, and a step whose variance is the exponential of what the network says."""
+
+    variances: ClassVar[dict[str, VarianceKind]] = {**Reference.variances, "log": "log"}
+
+    def step(
+        self, x_t: Array, t: Array, eps: Array, noise: Array, variance: str, value: Array | None
+    ) -> Array:
+        if variance != "log" or value is None:
+            return super().step(x_t, t, eps, noise, variance, value)
+        mean = super().step(x_t, t, eps, np.zeros_like(noise), "fixed_large", None)
+        return np.asarray(mean + np.exp(value / 2) * noise)
+
+
+REAL = [check.name for check in checks(Logs)]
+
+
+def _real(name: str) -> Check:
+    return {check.name: check for check in checks(Logs)}[name]
+
+
+def _asked(kind: type[Adapter], name: str, dtype: str = "float64") -> Result:
+    check = _real(name)
+    case = _case(check, dtype)
+    return measure(check, kind(case.steps.betas, dtype, "cpu"), case)
+
+
+CLAIMED = {
+    "alpha_bar": "forward.alpha-bar",
+    "one_minus_alpha_bar": "forward.marginal",
+    "snr": "forward.snr",
+    "posterior_variance": "posterior.variance",
+    "posterior_variance at t = 1": "posterior.first-step",
+    "variance_at_1": "posterior.log-variance-clipped",
+    "q_sample": "forward.sample",
+    "q_posterior": "posterior.mean",
+    "x0_from_eps": "parameterization.x0-from-eps",
+    "eps_from_x0": "parameterization.eps-from-x0",
+    "mu_from_eps": "parameterization.mean-from-eps",
+    "velocity": "parameterization.v",
+    "x0_from_v": "parameterization.x0-from-v",
+    "eps_from_v": "parameterization.eps-from-v",
+    "clipped_mean": "posterior.mean",
+    "kl": "parameterization.kl",
+    "prior_term": "bound.prior-term",
+    "L_simple": "parameterization.L-simple",
+    "decoder_log_likelihood": "decoder.bin",
+    "decoder_log_likelihood, far off": "decoder.bin",
+    "step": "sampling.ancestral-step",
+    "last_step": "sampling.last-step",
+    "L_t_minus_1": "parameterization.L-t-1",
+}
+SCHEDULED = {f"betas[{name}]": f"forward.{name}-schedule" for name in ("linear", "cosine")}
+SCHEDULED |= {f"alpha_bar_of[{name}]": "forward.alpha-bar" for name in ("linear", "cosine")}
+SCHEDULED |= {
+    "reverse_variance[fixed_large]": "sampling.variance-for-normal-data",
+    "reverse_variance[fixed_small]": "posterior.variance",
+}
+
+
+def test_every_function_has_its_claim() -> None:
+    found = {check.name: check.claim for check in checks(Logs)}
+    steps = {f"step[{own}]": CLAIMED["step"] for own in Logs.variances}
+    steps |= {
+        f"{name}[{own}]": CLAIMED[name]
+        for own in ("fixed_large", "fixed_small")
+        for name in ("last_step", "L_t_minus_1")
+    }
+    others = {name: claim for name, claim in CLAIMED.items() if f"{name}[fixed_large]" not in steps}
+    assert found == {**others, **steps, **SCHEDULED}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_code_that_was_not_made_of_the_formula_passes(name: str) -> None:
+    result = _asked(Logs, name)
+    assert result.outcome == "passed", result
+    assert (result.check, result.claim) == (name, _real(name).claim)
+
+
+@pytest.mark.parametrize("name", ["reverse_variance[fixed_large]", "L_t_minus_1[fixed_small]", "kl"])
+def test_code_in_float32_passes(name: str) -> None:
+    assert _asked(Logs, name, "float32").outcome == "passed"
+
+
+class KeepsLogs(Reference):
+    """It keeps the logarithm of a variance, as the paper's code does."""
+
+    def reverse_variance(self, t: Array, variance: str) -> Array:
+        return np.exp(np.log(super().reverse_variance(t, variance)))
+
+
+class ByImage(Reference):
+    """Everything in float32, and every mean by way of the image that is predicted."""
+
+    def __init__(self, betas: Array, dtype: str, device: str) -> None:
+        self.beta = betas.astype(np.float32)
+        self.bar = np.append(np.float32(1), np.cumprod(1 - self.beta))
+
+    def _mean(self, x_t: Array, t: Array, eps: Array, clip: float) -> Array:
+        tables = {"beta_t": self.beta[t - 1], "alpha_t": 1 - self.beta[t - 1]}
+        tables |= {"alpha_bar_t": self.bar[t], "alpha_bar_prev": self.bar[t - 1]}
+        known: dict[str, Any] = {name: table.reshape(-1, 1, 1, 1) for name, table in tables.items()}
+        known |= {"sqrt": np.sqrt, "x_t": x_t.astype(np.float32), "eps": eps.astype(np.float32)}
+        image, mean = (
+            book().claims[claim].parts["value"].text
+            for claim in ("parameterization.x0-from-eps", "posterior.mean")
+        )
+        found: Array = eval(mean, {**known, "x_0": eval(image, known).clip(-clip, clip)})
+        return found.astype(x_t.dtype)
+
+    def mu_from_eps(self, x_t: Array, t: Array, eps: Array) -> Array:
+        return self._mean(x_t, t, eps, np.inf)
+
+    def clipped_mean(self, x_t: Array, t: Array, eps: Array) -> Array:
+        return self._mean(x_t, t, eps, 1)
+
+    def step(
+        self, x_t: Array, t: Array, eps: Array, noise: Array, variance: str, value: Array | None
+    ) -> Array:
+        sigma = np.sqrt(np.where(t > 1, self.beta[t - 1], 0)).reshape(-1, 1, 1, 1)
+        return np.asarray(self._mean(x_t, t, eps, np.inf) + sigma * noise)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("own", ["fixed_large", "fixed_small"])
+def test_a_variance_that_is_kept_as_its_logarithm_passes(own: str, dtype: str) -> None:
+    assert _asked(KeepsLogs, f"reverse_variance[{own}]", dtype).outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    "name", ["mu_from_eps", "clipped_mean", "step[fixed_large]", "last_step[fixed_large]"]
+)
+def test_a_mean_by_way_of_the_image_is_inexact_and_not_wrong(name: str) -> None:
+    check = _real(name)
+    case = check.case("linear", schedule("linear", 400), "float64", "cpu")
+    assert case is not None
+    result = measure(check, ByImage(case.steps.betas, "float64", "cpu"), case)
+    assert result.outcome == "inexact", result
+    assert result.diagnosis.startswith("right but for rounding: computed in float32")
+
+
+FROM_2 = ("posterior_variance", "reverse_variance", "step", "L_t_minus_1")
+AT_1 = ("posterior_variance at t = 1", "variance_at_1", "last_step")
+AT_T = ("kl", "prior_term", "L_simple", "decoder_log_likelihood", "decoder_log_likelihood, far off")
+TABLES = ("alpha_bar", "one_minus_alpha_bar", "snr", "variance_at_1", *FROM_2[:2], AT_1[0], FROM_2[3], *AT_T)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_claim_is_asked_for_where_it_is_made(name: str) -> None:
+    check, function = _real(name), name.partition("[")[0]
+    steps = _case(check).t.tolist()
+    if function in FROM_2:
+        assert steps[:23] == list(range(2, 25))
+    elif function in AT_1 or function in AT_T:
+        assert set(steps) == {24 if function in AT_T else 1}
+        assert len(steps) == (1 if name in AT_1[:2] else 24)
+    else:
+        assert steps == list(range(1, 25))
+    one = check.case("one step", np.array([0.5]), "float64", "cpu")
+    assert (one is None) == (function in (*FROM_2, "variance_at_1", "betas", "alpha_bar_of"))
+    assert check.dtypes == (Reference.dtypes if function not in TABLES else ("float64", "float32"))
+
+
+class NotClipped(Reference):
+    def clipped_mean(self, x_t: Array, t: Array, eps: Array) -> Array:
+        return self.mu_from_eps(x_t, t, eps)
+
+
+class ClipsMean(Reference):
+    def clipped_mean(self, x_t: Array, t: Array, eps: Array) -> Array:
+        return self.mu_from_eps(x_t, t, eps).clip(-1, 1)
+
+
+class Floor(Reference):
+    """The posterior's variance is never zero."""
+
+    least = 0.0
+
+    def posterior_variance(self, t: Array) -> Array:
+        return np.maximum(super().posterior_variance(t), self.least)
+
+
+class Second(Reference):
+    """At t = 1 there stands what stands at t = 2, as the paper's code has it for the logarithm."""
+
+    def posterior_variance(self, t: Array) -> Array:
+        return super().posterior_variance(np.maximum(t, 2))
+
+
+class Wraps(Reference):
+    """It reads ᾱ_{t+1} for ᾱ_{t−1}."""
+
+    def posterior_variance(self, t: Array) -> Array:
+        symbols = Steps(np.array(self.schedule.betas)).at(t)
+        variance = book().claims["posterior.variance"].parts["value"]
+        return real(variance({**symbols, "alpha_bar_prev": symbols["alpha_bar_next"]}))
+
+
+class NoisyEnd(Reference):
+    def step(
+        self, x_t: Array, t: Array, eps: Array, noise: Array, variance: str, value: Array | None
+    ) -> Array:
+        beta = self.schedule.betas[0] if variance == "fixed_large" else 0.0
+        return np.asarray(super().step(x_t, t, eps, noise, variance, value) + math.sqrt(beta) * noise)
+
+
+class Raw(Logs):
+    """What the network says of the variance's logarithm is taken for the variance."""
+
+    def step(
+        self, x_t: Array, t: Array, eps: Array, noise: Array, variance: str, value: Array | None
+    ) -> Array:
+        assert value is not None
+        with np.errstate(invalid="ignore"):
+            return super().step(x_t, t, eps, np.sqrt(value) * noise, variance, np.zeros_like(value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        (NotClipped, "clipped_mean", "not clipped"),
+        (ClipsMean, "clipped_mean", "the mean is clipped, and not the image it is made of"),
+        (
+            Second,
+            "posterior_variance at t = 1",
+            "β̃_2 in the place of β̃_1, which is for the logarithm only",
+        ),
+        (
+            Wraps,
+            "posterior_variance at t = 1",
+            "ᾱ padded on the wrong side: ᾱ_{t+1} for ᾱ_{t-1} (lucidrains/denoising-diffusion-pytorch#18)",
+        ),
+        (NoisyEnd, "last_step[fixed_large]", "noise is added in the last step too"),
+        (Raw, "step[log]", "the network's value is taken for the variance, not for its logarithm"),
+    ],
+)
+def test_a_confusion_that_real_code_has_is_named(kind: type[Adapter], name: str, words: str) -> None:
+    result = _asked(kind, name)
+    assert result.outcome == "failed"
+    assert (result.diagnosis.partition("; the others: ")[2] or result.diagnosis) == words
+
+
+@pytest.mark.parametrize(("least", "outcome"), [(1e-20, "passed"), (1e-13, "passed"), (1e-9, "failed")])
+def test_a_floor_far_below_every_variance_is_no_fault(least: float, outcome: str) -> None:
+    kind = type("Floored", (Floor,), {"least": least})
+    assert _asked(kind, "posterior_variance at t = 1").outcome == outcome
+
+
+@pytest.mark.parametrize("own", ["fixed_large", "fixed_small", "learned"])
+def test_a_step_may_have_each_wrong_variance(own: Any) -> None:
+    check = _real(f"step[{own}]")
+    case = _case(check)
+    _held(check, case, lambda: check.evaluate(case))  # which draws the arguments
+    known = check.values(case, case.symbols)
+    mutants = book().claims[given.VARIANCE[own]].mutants
+    assert [words for words, _ in check.confused] == [f"the variance: {wrong.described}" for wrong in mutants]
+    for wrong, (_, value) in zip(mutants, check.confused, strict=True):
+        variance = given.variance_of(own, known, wrong.parts["value"])
+        step = check.formula({**known, "sigma_t": elementwise(mp.sqrt)(variance)})
+        found = value(case, known)
+        assert np.all((found == step) | ((found != found) & (step != step)))  # a root of less than nothing
+
+
+@pytest.mark.parametrize("name", ["decoder_log_likelihood", "decoder_log_likelihood, far off"])
+def test_the_approximation_of_the_papers_code_is_named(name: str) -> None:
+    check = _real(name)
+    case = _case(check)
+    result = _held(check, case, lambda: real(given.by_tanh(case, check.values(case, case.symbols))))
+    assert result.outcome == "failed"
+    assert result.diagnosis == "Φ by a tanh, and no mass below 1e-12, as in hojonathanho/diffusion"
 
 
 # -- misbehaviour --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ddpm_ref import decoder
@@ -41,6 +41,10 @@ def log_mass(mean: Any, sigma: Any, k: int, levels: int, cdf: CDF, *, digits: in
         return mp.log(evaluate(CLAIMS["decoder.bin"].value, edges))
 
 
+# A bin far narrower than σ, and one that is nearly three deviations wide.
+@example(k=100, log10_sigma=1.0, off=0.5, dtype=torch.float64, cdf="exact")
+@example(k=100, log10_sigma=1.0, off=2.0, dtype=torch.float32, cdf="exact")
+@example(k=100, log10_sigma=-2.55, off=0.5, dtype=torch.float64, cdf="exact")
 @given(
     k=st.sampled_from([0, 1, 2, 100, 254, 255, 256]),
     log10_sigma=st.floats(-3, 1),
@@ -222,7 +226,25 @@ def test_the_rounding_of_an_image_moves_no_bin() -> None:
     p = Gaussian(exactly + 0.01, torch.full_like(exactly, 1e-4))
     through_float32 = exactly.float().double()
     assert not torch.equal(through_float32, exactly)
-    assert torch.equal(decoder_log_likelihood(p, through_float32), decoder_log_likelihood(p, exactly))
+    for image in (through_float32, through_float32.float()):
+        assert torch.equal(decoder_log_likelihood(p, image), decoder_log_likelihood(p, exactly))
+
+
+def test_bytes_become_images_in_the_default_dtype_and_other_images_keep_theirs() -> None:
+    k = torch.arange(256, dtype=torch.uint8)
+    assert from_levels(k).dtype == torch.float32
+    assert from_levels(k).equal(from_levels(k.float()))
+    for dtype in (torch.float64, torch.bfloat16):
+        assert from_levels(k[:17].to(dtype), 17).dtype == dtype
+        assert from_levels(k[:17].to(dtype), 17).double().equal(from_levels(k[:17], 17).double())
+
+
+def test_images_on_another_device_are_not_read() -> None:
+    """On a device that has shapes and no numbers: nothing there could be compared with a grid."""
+    x = torch.zeros(2, 3, device="meta")
+    for cdf in CDFS:
+        found = decoder_log_likelihood(Gaussian(x, x[:, :1]), x, cdf=cdf)
+        assert (found.device, found.shape) == (x.device, (2,))
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0001, -1.01, 1 + 2 / 255, float("nan"), 0.5])
@@ -234,17 +256,25 @@ def test_a_value_off_the_grid_is_refused(value: float) -> None:
         decoder_log_likelihood(Gaussian(x_0, torch.ones(1, 1)), x_0)
 
 
-def test_a_dtype_that_cannot_hold_the_grid_is_refused() -> None:
-    with pytest.raises(ValueError, match="float32 or wider to tell 256"):
-        check_levels(torch.ones(1, 1, dtype=torch.bfloat16), 256)
-    check_levels(torch.ones(1, 1, dtype=torch.bfloat16), 17)
+@pytest.mark.parametrize(("dtype", "most"), [(torch.bfloat16, 33), (torch.float16, 257)])
+def test_a_dtype_that_cannot_hold_the_grid_is_refused(dtype: torch.dtype, most: int) -> None:
+    """Eight units of rounding, twice what is allowed on either side, are the narrowest step of a grid."""
+    assert 2 / (most - 1) == 8 * torch.finfo(dtype).eps
+    check_levels(torch.ones(1, 1, dtype=dtype), most)
+    with pytest.raises(ValueError, match=f"float32 or wider to tell {most + 1}"):
+        check_levels(torch.ones(1, 1, dtype=dtype), most + 1)
 
 
 @pytest.mark.parametrize("levels", [1, 0, -2, 2.0, True])
 def test_levels_that_are_none_are_refused(levels: Any) -> None:
     p, x_0 = single(0, 1, 0, 2)
-    with pytest.raises(ValueError, match="levels must be an integer, at least 2"):
-        decoder_log_likelihood(p, x_0, levels=levels)
+    for ask in (
+        lambda: decoder_log_likelihood(p, x_0, levels=levels),
+        lambda: check_levels(x_0, levels),
+        lambda: from_levels(x_0, levels),
+    ):
+        with pytest.raises(ValueError, match="levels must be an integer, at least 2"):
+            ask()
 
 
 def test_other_arguments_are_refused_by_name() -> None:
@@ -253,6 +283,8 @@ def test_other_arguments_are_refused_by_name() -> None:
         decoder_log_likelihood(p, x_0, levels=2, cdf="erf")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="x_0 must have shape"):
         decoder_log_likelihood(p, x_0.flatten(), levels=2)
+    with pytest.raises(ValueError, match="cdf must be one of exact, tanh; got 'erf'"):
+        decoder_log_likelihood(p, x_0, levels=None, cdf="erf")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="d must be at least 1"):
         decoder.bits_per_dim(x_0, 0)
 

@@ -39,6 +39,7 @@ ALL: dict[str, Denoiser] = {
     "mixture": MixtureDenoiser(SCHEDULE, MIXTURE),
     "data set": DatasetDenoiser(SCHEDULE, IMAGES),
 }
+FORMS = ("__call__", "x0_hat", "score", "log_density", "spread", "least_loss")
 each_denoiser = pytest.mark.parametrize("denoiser", ALL.values(), ids=ALL)
 
 
@@ -85,7 +86,7 @@ def test_what_is_left_of_the_image_is_the_slope_of_its_estimate(denoiser: Denois
 @each_denoiser
 def test_one_t_for_all_is_that_t_for_each(denoiser: Denoiser) -> None:
     x_t = states(7)
-    for method in ("__call__", "x0_hat", "score", "log_density", "spread", "least_loss"):
+    for method in FORMS:
         ask = getattr(denoiser, method)
         assert ask(x_t, 7) == pytest.approx(ask(x_t, torch.full((8,), 7)), rel=1e-13, abs=1e-13)
     mixed = torch.tensor([1, 7, 7, 1000, 1, 500, 7, 2])
@@ -98,10 +99,19 @@ def test_one_t_for_all_is_that_t_for_each(denoiser: Denoiser) -> None:
 def test_a_narrow_dtype_costs_one_rounding(denoiser: Denoiser, dtype: torch.dtype) -> None:
     for t in (1, 3, 100, 1000):
         x_t = states(t).to(dtype)
-        narrow, wide = denoiser(x_t, t), denoiser(x_t.double(), t)
-        assert narrow.dtype == dtype
-        assert torch.equal(narrow, wide.to(dtype))
-        assert denoiser.log_density(x_t, t).dtype == torch.float32
+        for method in FORMS:
+            narrow, wide = (getattr(denoiser, method)(x, t) for x in (x_t, x_t.double()))
+            assert narrow.dtype == (dtype if method in ("__call__", "x0_hat", "score") else torch.float32)
+            assert torch.equal(narrow, wide.to(narrow.dtype))
+
+
+@pytest.mark.parametrize("name", ["Gaussian", "mixture"])
+def test_a_law_on_the_cpu_serves_images_on_another_device(name: str) -> None:
+    """On a device that has shapes and no numbers, and refuses a tensor from elsewhere as any other does."""
+    x_t = states(7).to("meta")
+    for method in FORMS:
+        for t in (7, torch.full((8,), 7)):
+            assert getattr(ALL[name], method)(x_t, t).device == x_t.device
 
 
 @each_denoiser
@@ -168,11 +178,25 @@ def test_a_data_set_is_a_mixture_of_narrow_gaussians(t: int) -> None:
         assert ours == pytest.approx(theirs, rel=1e-7, abs=1e-9)
 
 
-def test_a_data_set_in_pieces_is_the_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_set_of_numbers_is_one_of_images_with_one_pixel() -> None:
+    numbers, x_t = normal(5), normal(8, seed=1)
+    flat, deep = (DatasetDenoiser(SCHEDULE, images) for images in (numbers, numbers.reshape(5, 1, 1)))
+    for one in (flat, deep):
+        assert one.schedule is SCHEDULE
+        assert len(one) == 5
+    for method in FORMS:
+        ours, theirs = (getattr(flat, method)(x_t, 7), getattr(deep, method)(x_t.reshape(8, 1, 1), 7))
+        assert ours.shape == (8,)
+        assert torch.equal(ours, theirs.reshape(8))
+    assert torch.equal(flat.log_posterior(x_t, 7), deep.log_posterior(x_t.reshape(8, 1, 1), 7))
+
+
+@pytest.mark.parametrize("entries", [1, 13])  # one image or state at a time, then two
+def test_a_data_set_in_pieces_is_the_data_set(monkeypatch: pytest.MonkeyPatch, entries: int) -> None:
     x_t, t = states(20), torch.tensor([1, 2, 20, 300, 1000, 5, 6, 7])
     methods = ("__call__", "x0_hat", "log_density", "spread", "log_posterior")
     whole = [getattr(DatasetDenoiser(SCHEDULE, IMAGES), method)(x_t, t) for method in methods]
-    monkeypatch.setattr(denoisers, "_ENTRIES", 13)  # two images, or two states, at a time
+    monkeypatch.setattr(denoisers, "_ENTRIES", entries)
     pieces = DatasetDenoiser(SCHEDULE, IMAGES)
     for method, value in zip(methods, whole, strict=True):
         assert getattr(pieces, method)(x_t, t) == pytest.approx(value, rel=1e-12, abs=1e-12)
@@ -274,6 +298,95 @@ def test_the_density_of_the_state_has_mass_one(denoiser: Denoiser) -> None:
     assert abs(mass.value - 1) < 5 * mass.error < 0.2
 
 
+STANDARD = {
+    "Gaussian": GaussianLaw(torch.zeros(SHAPE), torch.ones(())),
+    "mixture": MixtureLaw(torch.ones(1), torch.zeros(1, *SHAPE), torch.ones(())),
+}
+
+
+@pytest.mark.parametrize("law", STANDARD.values(), ids=STANDARD)
+def test_samples_come_from_the_generator_in_the_dtype_asked_for(law: GaussianLaw | MixtureLaw) -> None:
+    def drawn(seed: int, **dtype: torch.dtype) -> Tensor:
+        return law.sample(4, torch.Generator().manual_seed(seed), **dtype)
+
+    assert drawn(0).dtype == torch.float32
+    assert drawn(0).equal(drawn(0))
+    assert not drawn(0).equal(drawn(1))
+    wide = drawn(0, dtype=torch.float64)
+    assert wide.float().equal(drawn(0))
+    assert not wide.equal(wide.float().double())  # all its digits are drawn
+    assert law.log_density(drawn(0)).dtype == torch.float32
+    assert law.log_density(wide).dtype == torch.float64
+
+
+@pytest.mark.parametrize("law", [GAUSSIAN, MIXTURE], ids=["Gaussian", "mixture"])
+def test_a_density_is_computed_where_the_images_are(law: GaussianLaw | MixtureLaw) -> None:
+    """Here on a device without numbers, where nothing can be read either."""
+    x = torch.empty(2, *SHAPE, device="meta")
+    assert law.log_density(x).is_meta
+    if isinstance(law, GaussianLaw):
+        assert law.from_axes(law.along_axes(x.reshape(2, -1).double())).is_meta
+
+
+@pytest.mark.parametrize("shape", [(4,), SHAPE], ids=str)
+def test_one_variance_for_all_is_the_same_for_each(shape: tuple[int, ...]) -> None:
+    means, x = normal(3, *shape, seed=13), normal(5, *shape, seed=14)
+    each = torch.tensor([0.25, 1.0, 4.0])
+    for few, all_of_them in (
+        (each[0], each[0].expand(3, *shape)),
+        (each, each.reshape(3, *(1,) * len(shape)).expand(3, *shape)),
+    ):
+        ours, theirs = (MixtureLaw(torch.ones(3), means, v) for v in (few, all_of_them))
+        assert ours.log_density(x).equal(theirs.log_density(x))
+
+
+def test_an_entropy_that_is_asked_for_again_is_the_same() -> None:
+    found = MIXTURE.entropy()
+    assert found == MIXTURE.entropy() == MIXTURE.entropy(20_000, torch.Generator().manual_seed(0))
+    assert found != MIXTURE.entropy(generator=torch.Generator().manual_seed(1))
+    assert abs(MIXTURE.entropy(2).value - found.value) < math.log(3)  # what is drawn is between 0 and that
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_a_covariance_is_symmetric_or_not_at_every_scale(scale: float) -> None:
+    given = scale * torch.tensor([[1.0, 0.5], [0.5, 1]], dtype=torch.float64)
+    rounded = given.clone()
+    rounded[0, 1] *= 1 + 2**-23  # as float32 may leave it
+    assert GaussianLaw(torch.zeros(2), rounded).variances == pytest.approx(
+        GaussianLaw(torch.zeros(2), given).variances, rel=1e-6
+    )
+    given[0, 1] *= 1 + 5e-6
+    with pytest.raises(ValueError, match="covariance must be symmetric"):
+        GaussianLaw(torch.zeros(2), given)
+
+
+def test_the_gaussian_images_are_as_described() -> None:
+    law = gaussian_images()
+    assert law.mean.shape == (1, 8, 8)
+    assert law.mean.dtype == law.covariance.dtype == torch.float64
+    assert law.mean[0].diag().tolist() == pytest.approx(torch.linspace(-0.25, 0.25, 8).tolist(), rel=1e-6)
+    assert float(law.mean[0, 7, 7]) == 0.25
+    assert law.mean[0].equal(law.mean[0].T)
+    assert law.mean.diff(dim=1) == pytest.approx(torch.full((1, 7, 8), 0.25 / 7))
+    covariance = law.covariance.reshape(8, 8, 8, 8)
+    for i, j in ((0, 1), (1, 0), (0, 7), (3, 4), (7, 7)):  # from the pixel in the corner
+        true = 0.35**2 * math.exp(-math.hypot(i, j) / 2)
+        assert float(covariance[0, 0, i, j]) == pytest.approx(true, rel=1e-14)
+        assert covariance[7 - i, 7 - j, 7, 7] == covariance[0, 0, i, j]
+
+
+def test_the_mixture_of_images_is_as_described() -> None:
+    law = mixture_images()
+    assert law.log_weights.exp().tolist() == pytest.approx([0.5, 0.3, 0.2], rel=1e-15)
+    assert law.variances.sqrt().tolist() == pytest.approx([0.1, 0.2, 0.3], rel=1e-15)
+    assert law.means.shape == (3, 1, 8, 8)
+    columns, rows, board = law.means[:, 0]
+    assert columns[0].tolist() == 2 * [-0.5, -0.5, 0.5, 0.5]
+    assert (columns == columns[0]).all()
+    assert rows.equal(columns.T)
+    assert board.equal(-2 * rows * columns)
+
+
 def test_the_law_at_time_zero_is_that_of_the_state_without_noise() -> None:
     schedule = linear(1, 1e-9)
     x = GAUSSIAN.sample(4, torch.Generator().manual_seed(3), dtype=torch.float64)
@@ -294,10 +407,14 @@ BAD = [
         r"covariance must have shape \(\), \(3,\) or \(3, 3\)",
     ),
     (lambda: GaussianLaw(torch.zeros(3), -ONE), "covariance must be positive; its smallest variance is -1"),
+    (lambda: GaussianLaw(torch.zeros(3), 0 * ONE), "covariance must be positive; its smallest variance is 0"),
     (lambda: GaussianLaw(torch.zeros(3), ONE * math.nan), "mean and covariance must be finite"),
+    (lambda: GaussianLaw(torch.full((3,), math.nan), ONE), "mean and covariance must be finite"),
     (lambda: GaussianLaw(torch.zeros(2), torch.tensor([[1.0, 2], [2, 1]])), "covariance must be positive"),
     (lambda: GaussianLaw(torch.zeros(2), torch.tensor([[1.0, 0], [0.5, 1]])), "covariance must be symmetric"),
     (lambda: MixtureLaw(torch.ones(2), torch.zeros(3, 4), ONE), r"weights must have shape \(K,\)"),
+    (lambda: MixtureLaw(torch.ones(0), torch.zeros(0, 4), ONE), r"weights must have shape \(K,\)"),
+    (lambda: MixtureLaw(torch.ones(1), torch.zeros(()), ONE), r"weights must have shape \(K,\)"),
     (lambda: MixtureLaw(torch.ones(3), torch.zeros(3, 4), torch.ones(4)), "variances must have shape"),
     (
         lambda: MixtureLaw(torch.tensor([1.0, 0]), torch.zeros(2, 4), ONE),
@@ -307,7 +424,9 @@ BAD = [
     (lambda: MixtureLaw(torch.ones(1), torch.full((1, 4), math.inf), ONE), "means must be finite"),
     (lambda: MIXTURE.entropy(1), "draws must be at least 2; got 1"),
     (lambda: GAUSSIAN.log_density(torch.zeros(2, 3)), r"images must have shape \(B, 1, 2, 3\); got \(2, 3\)"),
+    (lambda: GaussianLaw(ONE, ONE).log_density(ONE), r"images must have shape \(B\); got \(\)"),
     (lambda: DatasetDenoiser(SCHEDULE, torch.zeros(0, 3)), "images must be finite and at least one"),
+    (lambda: DatasetDenoiser(SCHEDULE, torch.zeros(())), r"at least one; got shape \(\)"),
     (
         lambda: DatasetDenoiser(SCHEDULE, torch.full((2, 3), math.nan)),
         "images must be finite and at least one",

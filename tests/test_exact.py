@@ -321,7 +321,38 @@ def test_a_law_that_followed_a_mutant_would_fail(wrong: object) -> None:
     assert not agrees(linear(8, 0.01, 0.5), 0.75, 0.5, parts)
 
 
+@pytest.mark.holds("parameterization.kl")
+@pytest.mark.parametrize("t", [0, 1, 6, 10])
+@pytest.mark.parametrize("law", LAWS)
+def test_the_divergence_of_every_state_is_that_of_two_full_gaussians(law: str, t: int) -> None:
+    """Of q(x_t) from the sampler's law, axes and all, as PyTorch has it."""
+    schedule, data = SCHEDULES["10"], LAWS[law]
+    found = reverse_law(schedule, data)
+    roots = data.from_axes(data.variances.sqrt().diag())
+    signal, noise = schedule.sqrt_alpha_bar[t], schedule.one_minus_alpha_bar[t]
+    forward, sampled = (
+        torch.distributions.MultivariateNormal(mean.reshape(-1), covariance)
+        for mean, covariance in (
+            (signal * data.mean, signal**2 * roots.T @ roots + noise * torch.eye(3).double()),
+            (found.mean(t), found.covariance(t)),
+        )
+    )
+    true = torch.distributions.kl_divergence(forward, sampled)
+    assert found.divergence(t) == pytest.approx(float(true), rel=1e-10)
+
+
 # -- refusals and edges --------------------------------------------------------------------------------------
+
+
+def test_the_variance_is_the_larger_fixed_one_unless_another_is_named() -> None:
+    schedule, data = SCHEDULES["10"], LAWS["full"]
+    for term in (exact.step_term, exact.step_excess):
+        named = term(schedule, data, variance="fixed_large")
+        assert term(schedule, data)[1:].nan_to_num().equal(named[1:].nan_to_num())
+    assert exact.last_term(schedule, data) == exact.last_term(schedule, data, variance="fixed_large")
+    assert exact.bound(schedule, data).total == exact.bound(schedule, data, variance="fixed_large").total
+    law = reverse_law(schedule, data, variance="fixed_large")
+    assert reverse_law(schedule, data).variances.equal(law.variances)
 
 
 def test_an_unknown_variance_is_refused() -> None:

@@ -287,6 +287,22 @@ def test_the_same_generator_gives_the_same_walk_and_every_step_draws_anew() -> N
     flat: Score = lambda x, t: torch.zeros_like(x)  # noqa: E731
     first, second = (corrector(flat, SCHEDULE, torch.zeros(3), 5) for _ in range(2))
     assert not first.equal(second)
+    again = LangevinCorrector(n=2, generator=torch.Generator().manual_seed(0))
+    assert again(flat, SCHEDULE, torch.zeros(3), 5).equal(first)
+
+
+def test_what_is_not_said_is_one_step_of_a_tenth_and_ten_steps_at_every_level() -> None:
+    def run(corrector: LangevinCorrector | None) -> Tensor:
+        torch.manual_seed(0)  # of PyTorch's default generator, which is what is not said
+        *_, last = annealed_langevin(score, SCHEDULE, torch.ones(3), corrector=corrector)
+        return last.x
+
+    x = torch.ones(3)
+    torch.manual_seed(0)
+    moved = LangevinCorrector()(score, SCHEDULE, x, 5)
+    torch.manual_seed(0)
+    assert moved.equal(LangevinCorrector(ratio=0.1, n=1)(score, SCHEDULE, x, 5))
+    assert run(None).equal(run(LangevinCorrector(ratio=0.1, n=10)))
 
 
 def test_no_step_leaves_the_start_and_gradients_are_not_kept() -> None:
@@ -308,6 +324,20 @@ def test_a_walk_that_explodes_is_named_by_its_step() -> None:
         list(annealed_langevin(bad, SCHEDULE, zero))
 
 
+def test_noise_is_added_as_it_is_given() -> None:
+    """Where the score is 0, a step of length 1/4 moves by half the noise, in the noise's direction."""
+    zero, z = torch.zeros(3), torch.tensor([-1.0, 0.5, 2.0])
+    assert langevin_step(zero, zero, 0.25, z).equal(z / 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_step_in_half_precision_is_rounded_once(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, slope, z = torch.randn(3, 1000, generator=generator).to(dtype)
+    wide = langevin_step(x.float(), slope.float(), 0.3, z.float())
+    assert langevin_step(x, slope, 0.3, z).equal(wide.to(dtype))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_kept(dtype: torch.dtype) -> None:
     x = torch.ones(2, dtype=dtype)
@@ -321,8 +351,9 @@ def test_bad_arguments_are_refused() -> None:
     for gamma in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="step_size must be positive and finite"):
             langevin(lambda x: -x, x, step_size=gamma, n=3)
-        with pytest.raises(ValueError, match="step_size must be positive and finite"):
-            langevin_step(x, x, gamma, x)
+        for length in (gamma, torch.tensor([0.1, gamma])):
+            with pytest.raises(ValueError, match="step_size must be positive and finite"):
+                langevin_step(x, x, length, x)
     with pytest.raises(ValueError, match="n must be an integer, at least 0; got -1"):
         langevin(lambda x: -x, x, step_size=0.1, n=-1)
     with pytest.raises(ValueError, match="must not both be given"):

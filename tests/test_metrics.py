@@ -1,6 +1,7 @@
 """The Fréchet distance is the distance it claims to be, scores stay in their ranges, intervals hold."""
 
 import math
+from statistics import fmean, stdev
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_ref.metrics import (
+    Fit,
     bootstrap,
     class_frequencies,
     class_information,
@@ -52,6 +54,78 @@ def test_a_fit_has_the_samples_mean_and_covariance(seed: int, columns: int) -> N
     assert fitted.n == 20
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_what_is_given_in_fewer_digits_is_computed_in_all(dtype: type) -> None:
+    x: np.ndarray = features(0).astype(dtype)
+    laws: np.ndarray = np.random.default_rng(0).dirichlet([1, 1, 1], 20).astype(np.float32)
+    for found, truth in (
+        (fit(x), fit(x.astype(np.float64))),
+        (fit_moments(x[0], np.eye(4, dtype=dtype)), fit_moments(x[0].astype(np.float64), np.eye(4))),
+        (class_information(laws), class_information(laws.astype(np.float64))),
+    ):
+        for one, other in zip(found, truth, strict=True):
+            assert np.asarray(one).dtype == np.asarray(other).dtype
+            np.testing.assert_array_equal(one, other)
+
+
+def test_one_row_more_than_columns_is_enough_for_a_covariance() -> None:
+    assert np.linalg.matrix_rank(fit(features(0, 5)).root) == 4
+    for few in (4, 3):
+        with pytest.raises(ValueError, match=f"^features must have more rows .*; got {few} rows of 4"):
+            fit(features(0, few))
+
+
+def test_moments_are_exact_unless_it_is_said_how_many_rows_gave_them() -> None:
+    exact, estimated = fit_moments(np.zeros(2), np.eye(2)), fit_moments(np.zeros(2), np.eye(2), 10)
+    assert mean_bias(exact, exact) == 0
+    assert mean_bias(exact, estimated) == pytest.approx(2 / 10)
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance"),
+    [
+        (np.zeros(0), np.zeros((0, 0))),
+        (np.zeros((2, 1)), np.eye(2)),
+        (np.zeros(2), np.ones((2, 3))),
+        (np.zeros(2), np.ones((3, 2))),
+        (np.zeros(2), np.ones(2)),
+    ],
+)
+def test_moments_of_other_shapes_are_refused(mean: np.ndarray, covariance: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"mean and covariance must be \(d,\) and \(d, d\)"):
+        fit_moments(mean, covariance)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_moments_that_are_not_finite_are_refused(bad: float) -> None:
+    for mean, covariance in ((np.array([0, bad]), np.eye(2)), (np.zeros(2), np.diag([1, bad]))):
+        with pytest.raises(ValueError, match="mean and covariance must be finite"):
+            fit_moments(mean, covariance)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("d", [2, 3])
+def test_round_off_is_a_millionth_of_the_largest_entry(d: int, scale: float) -> None:
+    """For the symmetry; d times that for an eigenvalue, which is then taken for 0."""
+    crooked = (np.eye(d) + 1) / 2
+    for off in (0.99e-6, -0.99e-6, 1.01e-6, -1.01e-6):
+        crooked[0, 1] = 0.5 + off
+        if abs(off) < 1e-6:
+            assert np.isfinite(sqrt_psd(scale * crooked)).all()
+        else:
+            with pytest.raises(ValueError, match="must be symmetric"):
+                sqrt_psd(scale * crooked)
+    straight = np.eye(d)
+    straight[1, 1] = -0.99e-6 * d
+    root = sqrt_psd(scale * straight)
+    straight[1, 1] = 0
+    np.testing.assert_allclose(root @ root, scale * straight, atol=1e-12 * scale)
+    straight[1, 1] = -1.01e-6 * d
+    with pytest.raises(ValueError, match="must be positive semi-definite"):
+        sqrt_psd(scale * straight)
+    assert (sqrt_psd(np.zeros((d, d))) == 0).all()
+
+
 def test_round_off_in_a_covariance_is_not_an_error_but_a_negative_variance_is() -> None:
     x = features(0, 30, 5)
     single = np.cov(x, rowvar=False).astype(np.float32).astype(np.float64)  # as files of statistics hold it
@@ -86,6 +160,17 @@ def test_the_sum_of_squares_is_the_formula_with_its_cross_term(seed: int, column
     assert frechet(a, b) == pytest.approx(formula, abs=1e-13 * traces)
 
 
+@given(seed=SEEDS, rows=st.integers(1, 6), other=st.integers(1, 6))
+def test_a_distance_does_not_depend_on_the_roots_taken(seed: int, rows: int, other: int) -> None:
+    """Roots of any number of rows, so of any rank, beside the symmetric roots of the same covariances."""
+    roots = [features(seed, rows), features(seed + 1, other)]
+    as_given = [Fit(np.zeros(4), root, 9) for root in roots]
+    symmetric = [fit_moments(np.zeros(4), root.T @ root) for root in roots]
+    size = sum(np.square(root).sum() for root in roots)
+    assert frechet(*as_given) == pytest.approx(frechet(*symmetric), abs=1e-6 * size)
+    assert cross_term(*as_given) == pytest.approx(cross_term(*symmetric), abs=1e-6 * size)
+
+
 @given(seed=SEEDS, scale=st.floats(-12, 0))
 def test_a_small_distance_keeps_its_digits(seed: int, scale: float) -> None:
     # Differences of traces would be lost below 1e-16; a scaling by 1 + h moves the deviations by h.
@@ -118,6 +203,7 @@ def test_one_set_of_features_may_be_constant() -> None:
         (np.zeros((5, 3)), np.zeros(3), r"b must be \(n, d\)"),
         (np.zeros((5, 0)), np.zeros((5, 0)), r"a must be \(n, d\) with d at least 1"),
         (np.zeros((5, 3)), np.zeros((5, 4)), "equally many columns; got 3 and 4"),
+        (np.zeros((5, 3)), np.zeros((4, 4)), "equally many columns; got 3 and 4"),
         (np.zeros((5, 3)), np.full((5, 3), np.nan), "b must be finite; got NaN or infinity in 15 of 15"),
         (np.full((5, 3), np.inf), np.zeros((5, 3)), "a must be finite"),
     ],
@@ -174,6 +260,14 @@ def test_what_are_no_laws_is_refused(laws: np.ndarray, message: str) -> None:
         inception_score(laws)
 
 
+def test_laws_may_be_off_by_a_hundred_thousandth() -> None:
+    for off in (-0.9e-5, 0.9e-5):
+        assert np.isfinite(class_information(np.array([[0.5, 0.5 + off], [0.25, 0.75]]))).all()
+    for off in (-1.1e-5, 1.1e-5):
+        with pytest.raises(ValueError, match="sum to 1 in every row"):
+            class_information(np.array([[0.5, 0.5 + off], [0.25, 0.75]]))
+
+
 def test_total_variation_counts_what_must_move() -> None:
     p = class_frequencies(np.array([0, 0, 1, 2]), 4)
     assert p.tolist() == [0.5, 0.25, 0.25, 0]
@@ -217,6 +311,54 @@ def test_an_interval_is_not_displaced_by_the_bias_of_resampling() -> None:
     assert bounded.low == 0  # where the value is; it would lie below
 
 
+@pytest.mark.parametrize(("resamples", "level"), [(2, 0.5), (40, 0.9), (1000, 0.95), (1000, 0.5)])
+def test_an_interval_leaves_out_as_much_on_either_side_as_it_says(resamples: int, level: float) -> None:
+    x, y = np.random.default_rng(0).exponential(size=(2, 30))
+    found: list[float] = []
+
+    def metric(first: np.ndarray, second: np.ndarray) -> float:
+        assert (len(first), len(second)) == (30, 20)
+        assert set(first) <= set(x)
+        assert set(second) <= set(y)
+        found.append(float(first.mean() * second.mean()))
+        return found[-1]
+
+    estimate = bootstrap(metric, x, y[:20], rng=np.random.default_rng(1), resamples=resamples, level=level)
+    value, *drawn = found
+    assert len(drawn) == resamples
+    assert estimate.value == value
+    assert estimate.error == pytest.approx(stdev(drawn), rel=1e-12)
+    displaced = [value - (each - fmean(drawn)) for each in drawn]
+    below = sum(each < estimate.low for each in displaced)
+    above = sum(each > estimate.high for each in displaced)
+    assert below == pytest.approx(resamples * (1 - level) / 2, abs=1)
+    assert above == pytest.approx(resamples * (1 - level) / 2, abs=1)
+
+
+def test_a_bootstrap_resamples_200_times_for_95_percent() -> None:
+    x = np.random.default_rng(0).standard_normal(30)
+    usual, said, fewer, narrower = (
+        bootstrap(np.mean, x, rng=np.random.default_rng(1), **options)
+        for options in ({}, {"resamples": 200, "level": 0.95}, {"resamples": 199}, {"level": 0.9})
+    )
+    assert usual == said
+    assert usual != fewer
+    assert usual != narrower
+
+
+def test_neither_end_of_an_interval_passes_the_least_value() -> None:
+    # The share of three rows that a draw misses is 0, 1/3 or 2/3, and more often above its mean than below.
+    def missed(rows: np.ndarray) -> float:
+        return 1 - len(np.unique(rows)) / 3
+
+    free, bounded = (
+        bootstrap(missed, np.arange(3), rng=np.random.default_rng(0), level=0.01, **options)
+        for options in ({}, {"least": 0})
+    )
+    assert free.low <= free.high < 0
+    assert (bounded.low, bounded.high) == (0, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("apart", "most"), [(0.0, 1.0), (3.0, 0.99)])
 def test_intervals_cover_the_mean_of_the_metric_as_often_as_they_say(apart: float, most: float) -> None:
@@ -239,10 +381,17 @@ def test_intervals_cover_the_mean_of_the_metric_as_often_as_they_say(apart: floa
 def test_a_bootstrap_without_meaning_is_refused(resamples: int, level: float) -> None:
     with pytest.raises(ValueError, match="resamples must be at least 2 and level in"):
         bootstrap(np.mean, np.ones(3), rng=np.random.default_rng(0), resamples=resamples, level=level)
-    with pytest.raises(ValueError, match="sets must be one or more"):
-        bootstrap(np.mean, np.ones(0), rng=np.random.default_rng(0))
+    for sets in ((np.ones(0),), (np.ones(3), np.ones(0)), ()):
+        with pytest.raises(ValueError, match="sets must be one or more"):
+            bootstrap(np.mean, *sets, rng=np.random.default_rng(0))
 
 
 def test_a_metric_that_is_not_finite_has_no_interval() -> None:
     with pytest.raises(FloatingPointError, match="got nan or infinity on 11 of 11 sets"):
         bootstrap(lambda x: math.nan, np.ones(3), rng=np.random.default_rng(0), resamples=10)
+    values = iter([math.inf, *range(10)])
+    with pytest.raises(FloatingPointError, match="got nan or infinity on 1 of 11 sets"):
+        bootstrap(lambda x: next(values), np.ones(3), rng=np.random.default_rng(0), resamples=10)
+    values = iter([*range(10), math.nan])
+    with pytest.raises(FloatingPointError, match="got nan or infinity on 1 of 11 sets"):
+        bootstrap(lambda x: next(values), np.ones(3), rng=np.random.default_rng(0), resamples=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -111,19 +112,21 @@ def test_a_network_that_predicts_the_target_has_no_loss(case: Case, prediction: 
     assert (loss == 0).all()
 
 
-@given(case=cases())
-def test_the_network_sees_the_noised_image_and_the_papers_t(case: Case) -> None:
+@given(case=cases(), integer=st.sampled_from([None, torch.uint8, torch.int32, torch.int64]))
+def test_the_network_sees_the_noised_image_and_the_papers_t(case: Case, integer: torch.dtype | None) -> None:
+    """As int64 for each example, whether t was given as one int for all or in whatever dtype."""
+    given_t = int(case.t[0]) if integer is None else case.t.to(integer)
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def model(x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         seen.append((x_t, t))
         return torch.zeros_like(x_t)
 
-    objective.L_simple(model, case.schedule, case.x_0, case.t, case.eps)
+    objective.L_simple(model, case.schedule, case.x_0, given_t, case.eps)
     ((x_t, t),) = seen
     assert t.dtype == torch.int64
-    assert torch.equal(t, case.t)
-    assert torch.equal(x_t, process.q_sample(case.schedule, case.x_0, case.t, case.eps))
+    assert torch.equal(t, case.t if integer else case.t[:1].expand(len(case.t)))
+    assert torch.equal(x_t, process.q_sample(case.schedule, case.x_0, given_t, case.eps))
 
 
 # -- the bound as a loss -------------------------------------------------------------------------------------
@@ -267,6 +270,101 @@ def test_float32_keeps_the_digits_of_small_terms() -> None:
     torch.testing.assert_close(found.double(), truth, rtol=2e-6, atol=0)
 
 
+# -- what is meant where nothing is said, and what is refused ------------------------------------------------
+
+DEFAULTS: list[tuple[Callable[..., torch.Tensor], dict[str, tuple[object, object]]]] = [
+    (objective.L_simple, {"prediction": ("eps", "v")}),
+    (
+        objective.L_vlb,
+        {
+            "prediction": ("eps", "x0"),
+            "variance": ("fixed_large", "fixed_small"),
+            "clip": (False, True),
+            "levels": (256, 16),  # 2/15 is 17 times 2/255, so its grid is part of the other
+            "cdf": ("exact", "tanh"),
+        },
+    ),
+    (
+        objective.L_t_minus_1,
+        {
+            "prediction": ("eps", "x0"),
+            "variance": ("fixed_large", "fixed_small"),
+            "clip": (True, False),
+        },
+    ),
+    (
+        objective.L_hybrid,
+        {"prediction": ("eps", "x0"), "levels": (256, 16), "cdf": ("exact", "tanh"), "vlb_weight": (1e-3, 1)},
+    ),
+]
+EACH_DEFAULT = [
+    pytest.param(loss, name, usual, other, id=f"{loss.__name__}-{name}")
+    for loss, arguments in DEFAULTS
+    for name, (usual, other) in arguments.items()
+]
+
+
+@pytest.mark.parametrize(("loss", "name", "usual", "other"), EACH_DEFAULT)
+def test_an_argument_that_is_not_given_has_its_usual_value(
+    loss: Callable[..., torch.Tensor], name: str, usual: object, other: object
+) -> None:
+    x_0, t, noise = batch(16)
+    model = Affine("learned" if loss is objective.L_hybrid else "fixed_large")
+    first = int(loss is objective.L_t_minus_1)  # which is not for t = 1
+    given = (model, SCHEDULE, x_0[first:], t[first:], 3 * noise[first:])
+    assert loss(*given).equal(loss(*given, **{name: usual}))
+    assert not loss(*given).allclose(loss(*given, **{name: other}), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "wrong", "message"),
+    [
+        (objective.L_simple, {"prediction": "noise"}, "prediction must be one of .*; got 'noise'"),
+        (objective.L_vlb, {"prediction": "noise"}, "prediction must be one of .*; got 'noise'"),
+        (objective.L_vlb, {"variance": "small"}, "variance must be one of .*; got 'small'"),
+        (objective.L_vlb, {"levels": 1}, "levels must be an integer, at least 2, or None; got 1"),
+        (objective.L_vlb, {"levels": None, "cdf": "erf"}, "cdf must be one of exact, tanh; got 'erf'"),
+        (objective.L_t_minus_1, {"prediction": "noise"}, "prediction must be one of .*; got 'noise'"),
+        (objective.L_t_minus_1, {"variance": "small"}, "variance must be one of .*; got 'small'"),
+        (objective.L_hybrid, {"prediction": "noise"}, "prediction must be one of .*; got 'noise'"),
+        (objective.L_hybrid, {"levels": 1}, "levels must be an integer, at least 2, or None; got 1"),
+        (objective.L_hybrid, {"levels": None, "cdf": "erf"}, "cdf must be one of exact, tanh; got 'erf'"),
+    ],
+)
+def test_a_loss_that_does_not_exist_is_refused_before_the_network_is_asked(
+    loss: Callable[..., torch.Tensor], wrong: dict[str, object], message: str
+) -> None:
+    def asked(x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        assert loss is objective.L_simple
+        return x_t
+
+    x_0, t, noise = batch()
+    with pytest.raises(ValueError, match=message):
+        loss(asked, SCHEDULE, x_0[1:], t[1:], noise[1:], **wrong)
+
+
+@pytest.mark.parametrize("t", [0, T + 1, torch.tensor([0, 3]), torch.tensor([3, T + 1])])
+def test_a_weight_belongs_to_a_step(t: int | torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"t must be in 1\.\.T"):
+        objective.weight(SCHEDULE, t, torch.zeros(2))
+    with pytest.raises(ValueError, match=r"variance must be one of .*; got 'small'"):
+        objective.weight(SCHEDULE, 1, torch.zeros(2), variance="small")  # type: ignore[arg-type]
+
+
+def test_steps_on_the_cpu_go_with_images_on_another_device() -> None:
+    """On a device that has shapes and no numbers, and refuses a tensor from elsewhere as any other does."""
+    x_0 = torch.zeros(T, 2, 3, device="meta")
+    model = Affine("learned").to(x_0.device)
+
+    def told(x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        assert t.device == x_t.device
+        return model(x_t, t)  # type: ignore[no-any-return]
+
+    for t in (1, torch.arange(1, T + 1)):
+        for loss in (objective.L_hybrid, partial(objective.L_vlb, variance="learned")):
+            assert loss(told, SCHEDULE, x_0, t, x_0).device == x_0.device
+
+
 @pytest.mark.parametrize(
     ("variance", "channels", "message"),
     [
@@ -285,13 +383,6 @@ def test_a_variance_cannot_be_learned_without_channels() -> None:
         objective.predict(lambda x, t: x, torch.zeros(3), 1, variance="learned")
     with pytest.raises(ValueError, match="variance must be fixed"):
         objective.weight(SCHEDULE, 1, torch.zeros(3), variance="learned")
-
-
-@pytest.mark.parametrize(("variance", "given"), [("learned", False), ("fixed_small", True)])
-def test_the_output_for_the_variance_goes_with_a_learned_one_only(variance: Variance, given: bool) -> None:
-    x = torch.zeros(1, 2)
-    with pytest.raises(ValueError, match="variance_value must be given if variance is 'learned', and only"):
-        process.p_mean_variance(SCHEDULE, x, x, 1, variance=variance, variance_value=x if given else None)
 
 
 @given(case=cases(first=2, left_out=1))

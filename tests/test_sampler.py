@@ -7,7 +7,7 @@ the chapter proves. No sample is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,9 +22,9 @@ from ddpm_ref import process
 from ddpm_ref.latents import encode, interpolate, slerp
 from ddpm_ref.objective import Model
 from ddpm_ref.process import Prediction, Variance
-from ddpm_ref.sampler import ancestral, sample
+from ddpm_ref.sampler import State, ancestral, sample
 from ddpm_ref.schedule import Schedule, linear
-from ddpm_ref.score import Score, score_from_eps
+from ddpm_ref.score import Score, score_from_eps, score_of
 from ddpm_ref.subsequence import Subsequence
 from ddpm_ref.subsequence import steps as choose
 from derivations.gaussians import after_step
@@ -234,6 +234,19 @@ def test_clipping_acts_on_the_image_before_the_mean() -> None:
     assert (process.p_mean_variance(schedule, torch.zeros_like(x_t), x_t, 4, clip=False).x0_hat > 1).all()
 
 
+@pytest.mark.parametrize("draw", [ancestral, sample])
+def test_images_are_clipped_unless_told_not_to(draw: Callable[..., Iterator[State]]) -> None:
+    def image(**options: bool) -> Tensor:
+        *_, last = draw(
+            zero, linear(5, 0.1, 0.3), torch.full((1, 2), 9.0), noise=lambda t: torch.zeros(1, 2), **options
+        )
+        return last.x
+
+    assert image().equal(torch.ones(1, 2))
+    assert image(clip=True).equal(image())
+    assert (image(clip=False) > 1).all()
+
+
 def test_gradients_are_not_kept_and_the_callers_mode_is_not_touched() -> None:
     parameter = torch.ones((), requires_grad=True)
     for state in ancestral(lambda x, t: parameter * x, linear(3, 0.1, 0.3), torch.ones(1, 2)):
@@ -246,7 +259,7 @@ def test_a_prediction_that_is_not_finite_is_named_by_its_t(bad: float) -> None:
     def model(x_t: Tensor, t: Tensor) -> Tensor:
         return torch.full_like(x_t, bad if int(t[0]) == 3 else 0.0)
 
-    with pytest.raises(FloatingPointError, match="at t = 3"):
+    with pytest.raises(FloatingPointError, match=r"the model's prediction must be finite; .* at t = 3"):
         list(ancestral(model, linear(5, 0.1, 0.3), torch.zeros(1, 2)))
 
 
@@ -498,6 +511,7 @@ def test_half_precision_stays_in_its_dtype_and_finite(dtype: torch.dtype) -> Non
     for eta in (None, 0.0, 1.0):
         for state in sample(half, linear(), x_T, steps=choose(1000, 10), eta=eta):
             assert state.x.dtype == dtype
+            assert state.x0_hat is None or state.x0_hat.dtype == dtype
             assert state.x.isfinite().all()
 
 
@@ -516,9 +530,33 @@ def test_the_corrector_acts_after_every_step_but_the_last_with_the_score_of_its_
         return torch.full_like(x_t, 7.0)
 
     far = torch.full((1, 2), 50.0)
-    states = list(sample(zero, schedule, far, steps=[2, 5, 9], eta=0.0, corrector=corrector))
-    assert seen == [5, 2]
+    states = list(sample(zero, schedule, far, steps=[1, 5, 9], eta=0.0, corrector=corrector))
+    assert seen == [5, 1]
     assert [float(state.x[0, 0]) for state in states] == [50.0, 7.0, 7.0, 1.0]
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "mu", "v"])
+@pytest.mark.parametrize("variance", ["fixed_large", "learned"])
+def test_the_correctors_score_is_the_models_whatever_it_predicts(
+    prediction: Prediction, variance: Variance
+) -> None:
+    schedule = linear(5, 0.1, 0.3)
+    says: dict[str, Any] = {"prediction": prediction, "variance": variance}
+
+    def model(x_t: Tensor, t: Tensor) -> Tensor:
+        return torch.cat([x_t.cos(), x_t.sin()], 1) if variance == "learned" else x_t.cos()
+
+    def corrector(score: Score, given: Schedule, x_t: Tensor, t: int) -> Tensor:
+        assert score(x_t, t).equal(score_of(model, schedule, clip=True, **says)(x_t, t))
+        return x_t
+
+    x_T = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    list(sample(model, schedule, x_T, corrector=corrector, generator=torch.Generator(), **says))
+
+
+def test_a_corrector_in_another_dtype_does_not_change_the_samples() -> None:
+    states = sample(zero, linear(5, 0.1, 0.3), torch.zeros(1, 2), corrector=lambda score, _, x, t: x.double())
+    assert all(state.x.dtype == torch.float32 for state in states)
 
 
 def test_a_corrector_of_another_shape_or_without_a_number_is_named() -> None:
@@ -591,10 +629,58 @@ def test_one_round_is_as_near_as_the_steps_are_short() -> None:
     assert missed(200) < missed(50) / 2 < missed(10) / 4
 
 
+@pytest.mark.parametrize("prediction", ["eps", "x0", "mu", "v"])
+def test_every_state_of_the_encoder_has_the_image_that_the_model_sees_in_it(prediction: Prediction) -> None:
+    """Once the rounds have settled on the state's own prediction."""
+    schedule = linear(20, 0.01, 0.3)
+    model = denoiser(schedule, 0.3, 0.6, prediction)
+    x_0 = torch.tensor([-0.8, 0.1, 1.0], dtype=torch.float64)
+    first, *states = encode(model, schedule, x_0, rounds=60, prediction=prediction)
+    assert (first.t, first.x0_hat) == (0, None)
+    assert first.x.equal(x_0)
+    assert [state.t for state in states] == list(range(1, 21))
+    for t, x, x0_hat in states:
+        seen = process.to_x0(schedule, model(x, torch.tensor([t])), x, t, prediction=prediction)
+        torch.testing.assert_close(x0_hat, seen, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5])
+def test_a_round_is_one_call_of_the_model_at_each_step(rounds: int) -> None:
+    told: list[int] = []
+
+    def model(x_t: Tensor, t: Tensor) -> Tensor:
+        told.append(int(t[0]))
+        return x_t / 2
+
+    schedule, x_0 = linear(9, 0.1, 0.3), torch.ones(1, 2)
+    *_, last = encode(model, schedule, x_0, steps=[4, 9], rounds=rounds)
+    assert told == [4] * rounds + [9] * rounds
+    *_, unsaid = encode(half, schedule, x_0, steps=[4, 9])
+    assert unsaid.x.equal(last.x) == (rounds == 1)
+
+
+def test_a_variance_that_is_learned_has_no_part_in_the_latent() -> None:
+    schedule, x_0 = linear(9, 0.1, 0.3), torch.ones(1, 2)
+    *_, plain = encode(half, schedule, x_0)
+    *_, learned = encode(lambda x, t: torch.cat([x / 2, -x], 1), schedule, x_0, variance="learned")
+    assert learned.x.equal(plain.x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_latents_of_half_precision_images_are_in_their_dtype(dtype: torch.dtype) -> None:
+    u, v = latents(dtype)
+    schedule = linear(9, 0.1, 0.3)
+    assert all(state.x.dtype == dtype for state in encode(half, schedule, u))
+    assert all(state.x.dtype == dtype for state in interpolate(half, schedule, u, v, 4, u, [0.5]))
+    assert slerp(u, v, [0.1, 0.7]).equal(slerp(u.float(), v.float(), [0.1, 0.7]).to(dtype))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"rounds": 0}, "rounds must be an integer, at least 1; got 0"),
+        ({"x_0": torch.full((1, 2), torch.nan)}, "x_0 must be finite"),
+        ({"variance": "small"}, "variance must be one of"),
         ({"steps": [5, 2]}, "strictly increasing"),
         ({"steps": []}, "at least one step"),
         ({"prediction": "noise"}, "prediction must be one of"),
@@ -602,7 +688,7 @@ def test_one_round_is_as_near_as_the_steps_are_short() -> None:
 )
 def test_bad_arguments_of_the_encoder_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        encode(zero, linear(9, 0.1, 0.3), torch.zeros(1, 2), **options)
+        encode(zero, linear(9, 0.1, 0.3), **{"x_0": torch.zeros(1, 2), **options})
 
 
 def test_an_encoder_that_leaves_the_numbers_names_its_t() -> None:
@@ -614,19 +700,59 @@ def test_an_encoder_that_leaves_the_numbers_names_its_t() -> None:
 # -- between images ------------------------------------------------------------------------------------------
 
 
-def test_interpolation_ends_in_what_its_ends_alone_would_give() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"steps": (3, 7, 12)},
+        {"eta": 0.0},
+        {"prediction": "x0"},
+        {"variance": "fixed_small"},
+        {"variance": "learned"},
+        {"clip": False},
+    ],
+    ids=str,
+)
+def test_interpolation_begins_and_ends_in_what_its_ends_alone_would_give(options: dict[str, Any]) -> None:
     schedule = linear(20, 0.01, 0.3)
     generator = torch.Generator().manual_seed(0)
     a, b, noise = (torch.randn(2, 1, 4, 4, generator=generator) for _ in range(3))
     z = {t: torch.randn(2, 1, 4, 4, generator=generator) for t in range(2, 13)}
-    *_, found = interpolate(half, schedule, a, b, 12, noise, [0.0, 0.5, 1.0], step_noise=z.__getitem__)
-    assert found.t == 0
-    assert found.x.shape == (3, 2, 1, 4, 4)
+    model: Model = both_halves if options.get("variance") == "learned" else half
+    states = list(
+        interpolate(model, schedule, a, b, 12, noise, [0.0, 0.5, 1.0], step_noise=z.__getitem__, **options)
+    )
     for x_0, at in ((a, 0), (b, 2)):
         x_t = process.q_sample(schedule, x_0, 12, noise)
-        *_, alone = sample(half, schedule, x_t, start=12, noise=z.__getitem__)
-        torch.testing.assert_close(found.x[at], alone.x)
-    assert not found.x[1].allclose(found.x[0])
+        alone = sample(model, schedule, x_t, start=12, noise=z.__getitem__, **options)
+        for found, expected in zip(states, alone, strict=True):
+            assert found.t == expected.t
+            assert found.x.shape == (3, 2, 1, 4, 4)
+            torch.testing.assert_close(found.x[at], expected.x)
+            if expected.x0_hat is None:
+                assert found.x0_hat is None
+            else:
+                assert found.x0_hat is not None
+                torch.testing.assert_close(found.x0_hat[at], expected.x0_hat)
+    assert states[-1].t == 0
+    assert not states[-1].x[1].allclose(states[-1].x[0])
+
+
+def both_halves(x_t: Tensor, t: Tensor) -> Tensor:
+    return torch.cat([x_t / 2, x_t / 3], 1)
+
+
+def test_interpolation_takes_its_noise_from_the_generator_and_shares_it() -> None:
+    schedule, x = linear(9, 0.1, 0.3), torch.ones(2, 3)
+
+    def run(seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        *_, last = interpolate(half, schedule, x, x, 4, x, [0.0, 1.0], generator=generator, clip=False)
+        return last.x
+
+    assert run(0).equal(run(0))
+    assert not run(0).equal(run(1))
+    assert run(0)[0].equal(run(0)[1])
 
 
 @pytest.mark.parametrize("weights", [[], [1.5], [-0.1], [float("nan")]])
@@ -662,9 +788,10 @@ def slerp_of_the_claim(u: Tensor, v: Tensor, w: float, expression: Basic) -> Any
 
 def slerp_differs(dtype: torch.dtype, expression: Basic) -> float:
     u, v = latents(dtype)
-    found = slerp(u, v, [0.25, 0.75])
+    weights = [0.1, 0.7]
+    found = slerp(u, v, weights)
     worst = 0.0
-    for k, w in enumerate((0.25, 0.75)):
+    for k, w in enumerate(weights):
         for i in range(len(u)):
             error = exact(found[k, i]) - slerp_of_the_claim(u[i], v[i], w, expression)
             worst = max(worst, float(abs(error).max()))
@@ -689,6 +816,12 @@ def test_slerp_of_small_and_no_angles_is_a_straight_line() -> None:
     assert slerp(u, 3 * u, [0.0, 0.5, 1.0])[:, 0, 0].tolist() == [1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize("scale", [2.0**-20, 2.0**20])
+def test_slerp_knows_no_unit_of_length(scale: float) -> None:
+    u, v = latents(torch.float64)
+    assert slerp(scale * u, scale * v, [0.1, 0.7]).equal(scale * slerp(u, v, [0.1, 0.7]))
+
+
 def test_slerp_refuses_opposite_directions_and_other_shapes() -> None:
     u = torch.tensor([[1.0, 2.0]])
     with pytest.raises(ValueError, match="opposite directions"):
@@ -696,6 +829,8 @@ def test_slerp_refuses_opposite_directions_and_other_shapes() -> None:
     with pytest.raises(ValueError, match="second must have shape"):
         slerp(u, u[:, :1], [0.5])
     for bad in (0.0, torch.nan, torch.inf):
+        with pytest.raises(ValueError, match="first must be finite and not zero"):
+            slerp(bad * u, u, [0.5])
         with pytest.raises(ValueError, match="second must be finite and not zero"):
             slerp(u, bad * u, [0.5])
 

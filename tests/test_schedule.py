@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -48,23 +49,24 @@ def test_the_tables_obey_the_inequality(claim: str, schedule: Schedule) -> None:
         assert left <= right * (1 + 1e-14)
 
 
+NO_NOISE = {
+    "beta": 0, "alpha": 1, "sqrt_alpha": 1, "alpha_bar": 1, "sqrt_alpha_bar": 1,
+    "one_minus_alpha_bar": 0, "sqrt_one_minus_alpha_bar": 0,
+}  # fmt: skip
+
+
 @given(schedule=schedules)
 def test_index_zero_is_the_clean_image(schedule: Schedule) -> None:
-    assert schedule.beta[0] == 0
-    assert schedule.alpha_bar[0] == 1
-    assert schedule.one_minus_alpha_bar[0] == 0
+    """And poisoned in the tables that have no meaning there."""
     for name in TABLES:
         table = getattr(schedule, name)
         assert table.shape == (schedule.T + 1,)
         assert table.dtype == torch.float64
         assert table[1:].isfinite().all()
-
-
-@pytest.mark.parametrize(
-    "name", ["posterior_variance", "posterior_mean_coef_x0", "posterior_mean_coef_xt", "mean_coef_eps", "snr"]
-)
-def test_a_table_without_meaning_at_zero_is_poisoned_there(name: str) -> None:
-    assert getattr(linear(3, 0.1, 0.2), name)[0].isnan()
+        if name in NO_NOISE:
+            assert table[0] == NO_NOISE[name]
+        else:
+            assert table[0].isnan()
 
 
 @given(betas=st.lists(st.floats(1e-12, 1e-6), min_size=1, max_size=20))
@@ -115,13 +117,43 @@ def test_the_cosine_schedule_is_capped() -> None:
     assert cosine(50, max_beta=0.5).betas[-1] == 0.5
 
 
+def test_the_cosine_schedule_needs_no_offset() -> None:
+    without, with_one = cosine(50, s=0).betas, cosine(50, s=1e-9).betas
+    assert without == pytest.approx(with_one, rel=1e-6)
+    assert without < with_one  # the offset is for the first betas
+
+
 @pytest.mark.parametrize(
     "schedule", [linear(7, 0.01, 0.2), cosine(7), Schedule.from_betas([0.1, 0.2])], ids=repr
 )
 def test_a_schedule_survives_its_configuration_a_pickle_and_a_copy(schedule: Schedule) -> None:
-    assert Schedule.from_config(schedule.to_config()) == schedule
-    assert pickle.loads(pickle.dumps(schedule)) == schedule
-    assert copy.deepcopy(schedule) == schedule
+    for again in (
+        Schedule.from_config(schedule.to_config()),
+        pickle.loads(pickle.dumps(schedule)),
+        copy.deepcopy(schedule),
+    ):
+        assert again == schedule
+        assert again.to_config() == schedule.to_config()
+    schedule.to_config().clear()
+    assert schedule.to_config() == again.to_config()
+
+
+def test_a_named_schedule_prints_as_the_call_that_builds_it() -> None:
+    for schedule in (linear(7, 0.01, 0.2), cosine(7, 0.01, 0.9)):
+        again = eval(repr(schedule), {"linear": linear, "cosine": cosine})
+        assert again == schedule
+        assert again.to_config() == schedule.to_config()
+    assert repr(Schedule.from_betas([0.125, 0.5, 0.25])) == "<Schedule of 3 betas, 0.125 … 0.25>"
+
+
+def test_schedules_are_their_betas_however_built_and_used() -> None:
+    named, listed = linear(3, 0.1, 0.3), Schedule.from_betas([*linear(3, 0.1, 0.3).betas])
+    named.at("alpha_bar", 1, torch.zeros(1))
+    assert named == listed == Schedule.from_betas(torch.tensor(listed.betas, dtype=torch.float64))
+    assert hash(named) == hash(listed)
+    assert named != linear(3, 0.1, 0.4)
+    with pytest.raises(TypeError):
+        Schedule(listed.betas, listed.config, {})  # type: ignore[call-arg]
 
 
 @given(
@@ -138,6 +170,90 @@ def test_gathering_takes_one_entry_for_each_example(schedule: Schedule, dtype: t
         assert torch.equal(schedule.at("alpha_bar", one, like).flatten(), gathered[i].flatten())
 
 
+@pytest.mark.parametrize("integer", [torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_a_step_may_have_any_integer_dtype_and_a_batch_be_empty(integer: torch.dtype) -> None:
+    schedule = linear(10)
+    t = torch.tensor([0, 3, 10])
+    found = schedule.at("alpha_bar", t.to(integer), torch.zeros(3, 2))
+    assert found.equal(schedule.at("alpha_bar", t, torch.zeros(3, 2)))
+    none = torch.zeros(0, 2)
+    schedule.check_t(t[:0].to(integer), none)
+    assert schedule.at("alpha_bar", t[:0].to(integer), none).shape == (0, 1)
+
+
+@pytest.mark.parametrize("where", [torch.device("meta"), torch.inference_mode()], ids=["device", "inference"])
+def test_a_table_first_read_elsewhere_serves_training_on_the_cpu(where: Any) -> None:
+    """On another default device, or while sampling in inference mode, whose tensors autograd refuses."""
+    schedule = linear(10)
+    x = torch.ones(2, 3)
+    with where:
+        schedule.at("alpha_bar", 3, x)
+    assert schedule.alpha_bar.device.type == "cpu"
+    (schedule.alpha_bar[3] * x.double().requires_grad_()).sum().backward()  # type: ignore[no-untyped-call]
+    (schedule.at("alpha_bar", 3, x) * x.requires_grad_()).sum().backward()  # type: ignore[no-untyped-call]
+
+
+def test_coefficients_go_to_the_images_device() -> None:
+    """And steps that are there are not read: on this device, which has no numbers, they could not be."""
+    like = torch.zeros(3, 2, device="meta")
+    for t in (1, torch.tensor([1, 2, 3]), torch.ones(3, dtype=torch.int64, device="meta")):
+        assert linear(10).at("alpha_bar", t, like).device == like.device
+
+
+@pytest.mark.parametrize(
+    ("betas", "name", "message"),
+    [
+        ([0.5] * 200, "alpha_bar", r"alpha_bar\[150\] = 7\.01e-46 does not fit"),
+        ([0.1, 1e-50], "beta", r"beta\[2\] = 1e-50 does not fit"),
+        ([1e-50], "snr", r"snr\[1\] = 1e\+50 does not fit"),
+    ],
+)
+def test_an_entry_beyond_the_dtype_is_named_and_never_zero_or_infinite(
+    betas: list[float], name: str, message: str
+) -> None:
+    schedule = Schedule.from_betas(betas)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        with pytest.raises(ValueError, match=message + r" torch\.float32; use float64"):
+            schedule.at(name, 1, torch.zeros(1, dtype=dtype))
+    assert schedule.at(name, 1, torch.zeros(1, dtype=torch.float64)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("t", "like", "message"),
+    [
+        (1, torch.zeros(2, dtype=torch.int64), r"images must be floating point; got torch\.int64"),
+        (1.0, torch.zeros(2), "t must be an int or an integer tensor; got float"),
+        (True, torch.zeros(2), "t must be an int or an integer tensor; got bool"),
+        (torch.ones(2), torch.zeros(2), r"t must have an integer dtype; got torch\.float32"),
+        (torch.ones(2) > 0, torch.zeros(2), r"t must have an integer dtype; got torch\.bool"),
+        (torch.ones(2) * 1j, torch.zeros(2), r"t must have an integer dtype; got torch\.complex64"),
+    ],
+)
+def test_what_is_no_step_or_no_image_is_refused(t: Any, like: torch.Tensor, message: str) -> None:
+    for ask in (linear(10).check_t, lambda t, like: linear(10).at("beta", t, like)):
+        with pytest.raises(TypeError, match=message):
+            ask(t, like)
+
+
+@pytest.mark.parametrize(
+    ("name", "t", "like", "message"),
+    [
+        ("gamma", 1, torch.zeros(2), f"table must be one of {', '.join(TABLES)}; got 'gamma'"),
+        ("beta", 1, torch.zeros(()), "images must have a batch dimension; got a scalar"),
+        ("beta", torch.tensor([1]), torch.zeros(2), r"or have shape \(B,\) = \(2,\); got shape \(1,\)"),
+        ("beta", torch.tensor(1), torch.zeros(2), r"got shape \(\)"),
+        ("beta", torch.ones(2, 3, dtype=torch.int64), torch.zeros(2, 3), r"got shape \(2, 3\)"),
+        ("beta", -1, torch.zeros(2), r"t must be in 0\.\.T = 0\.\.10; got -1"),
+        ("beta", 11, torch.zeros(2), r"t must be in 0\.\.T = 0\.\.10; got 11"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    name: str, t: int | torch.Tensor, like: torch.Tensor, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        linear(10).at(name, t, like)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -149,6 +265,8 @@ def test_gathering_takes_one_entry_for_each_example(schedule: Schedule, dtype: t
         (lambda: Schedule.from_betas(torch.zeros(2, 2)), "one-dimensional"),
         (lambda: Schedule.from_betas([0.999] * 200), "2\\^-1022"),
         (lambda: linear(0), "at least 1; got 0"),
+        (lambda: linear(2.0), r"T must be an integer, at least 1; got 2\.0"),  # type: ignore[arg-type]
+        (lambda: cosine(0), "T must be an integer, at least 1; got 0"),
         (lambda: linear(10, beta_1=0.0), "beta_1"),
         (lambda: linear(10, beta_T=1.0), "beta_T"),
         (lambda: cosine(10, max_beta=1.5), "max_beta"),
@@ -171,6 +289,8 @@ def test_a_schedule_outside_its_domain_is_refused(build: object, message: str) -
 def test_a_step_outside_the_schedule_is_named(t: int | torch.Tensor, got: int) -> None:
     with pytest.raises(ValueError, match=rf"t must be in 1\.\.T = 1\.\.10; got {got}$"):
         linear(10).check_t(t, torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=rf"got {got}$"):
+        linear(10).check_t(torch.tensor([got]), torch.zeros(1, 3))
 
 
 def test_alpha_bar_goes_down_to_the_smallest_normal_number() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from ddpm_ref.score import (
     Weighting,
     denoising_score_matching,
     eps_from_score,
+    noise_level,
     score_from_eps,
     score_of,
     x0_from_score,
@@ -64,6 +67,17 @@ def test_a_clipped_score_points_to_the_clipped_image() -> None:
     torch.testing.assert_close(image, x_t.sign(), rtol=1e-10, atol=0)
     free = score_of(lambda x, t: torch.zeros_like(x), SCHEDULE)(x_t, T_BATCH)
     assert free.equal(torch.zeros_like(x_t))
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "mu", "v"])
+def test_every_clipped_prediction_points_to_its_clipped_image(prediction: Prediction) -> None:
+    value, x_t = drawn(0), 2 * drawn(1)
+    image = process.to_x0(SCHEDULE, value, x_t, T_BATCH, prediction=prediction)
+    score = score_of(lambda x, t: value, SCHEDULE, prediction=prediction, clip=True)(x_t, T_BATCH)
+    found = x0_from_score(SCHEDULE, x_t, T_BATCH, score)
+    assert (image.abs() > 1).any()
+    assert (image.abs() < 1).any()
+    torch.testing.assert_close(found, image.clamp(-1, 1), rtol=1e-9, atol=1e-9)
 
 
 def test_a_model_with_a_learned_variance_has_a_score_too() -> None:
@@ -148,15 +162,34 @@ def test_bad_arguments_are_refused() -> None:
         denoising_score_matching(noise_model, SCHEDULE, x, 3, x, weighting="snr")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="variance must be fixed"):
         denoising_score_matching(noise_model, SCHEDULE, x, 3, x, weighting="bound", variance="learned")
-    with pytest.raises(ValueError, match=r"t must be in 1\.\.T"):
-        score_from_eps(SCHEDULE, x, 0)
-    with pytest.raises(ValueError, match=r"t must be in 1\.\.T"):
-        eps_from_score(SCHEDULE, x, 21)
+    with pytest.raises(ValueError, match=r"variance must be one of .*; got 'small'"):
+        denoising_score_matching(noise_model, SCHEDULE, x, 3, x, variance="small")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="score must have shape"):
         x0_from_score(SCHEDULE, x, 3, x[:1])
     with pytest.raises(ValueError, match="prediction must be one of"):
         score_of(noise_model, SCHEDULE, prediction="noise")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="variance must be one of"):
+        score_of(noise_model, SCHEDULE, variance="small")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="the model must return"):
         score_of(lambda x, t: x[:, :1], SCHEDULE)(x, 3)
+
+
+OF_A_STEP: dict[str, Callable[[Tensor, int | Tensor], Tensor]] = {
+    "score_from_eps": lambda x, t: score_from_eps(SCHEDULE, x, t),
+    "eps_from_score": lambda x, t: eps_from_score(SCHEDULE, x, t),
+    "x0_from_score": lambda x, t: x0_from_score(SCHEDULE, x, t, x),
+    "noise_level": lambda x, t: noise_level(SCHEDULE, t, x),
+    "score_of": lambda x, t: score_of(noise_model, SCHEDULE)(x, t),
+    "denoising_score_matching": lambda x, t: denoising_score_matching(noise_model, SCHEDULE, x, t, x),
+}
+
+
+@pytest.mark.parametrize("ask", OF_A_STEP.values(), ids=OF_A_STEP)
+def test_the_clean_image_has_no_score_and_whole_numbers_are_no_image(
+    ask: Callable[[Tensor, int | Tensor], Tensor],
+) -> None:
+    for t in (0, 21, torch.tensor([0, 1, 2]), torch.tensor([19, 20, 21])):
+        with pytest.raises(ValueError, match=r"t must be in 1\.\.T"):
+            ask(drawn(0), t)
     with pytest.raises(TypeError, match="floating point"):
-        score_from_eps(SCHEDULE, torch.ones(3, dtype=torch.long), 3)
+        ask(torch.ones(3, 2, dtype=torch.long), 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from fractions import Fraction
 from itertools import pairwise
@@ -53,6 +54,19 @@ def test_even_spacings_are_never_further_than_half_a_step_from_even(N: int) -> N
     assert strides == {1000 // N}
 
 
+@pytest.mark.parametrize("T", [1, 2, 7, 12, 60])
+def test_each_spacing_is_rounded_exactly_with_halves_to_the_even_step(T: int) -> None:
+    """As Python rounds a fraction."""
+    for N in range(1, T + 1):
+        steps_of = {spacing: steps(T, N, spacing) for spacing in SPACINGS}
+        assert steps_of["trailing"] == tuple(round(Fraction(i * T, N)) for i in range(1, N + 1))
+        assert steps_of["quadratic"] == tuple(max(i, round(T * Fraction(i, N) ** 2)) for i in range(1, N + 1))
+        between = [1 + round(Fraction(i * (T - 1), max(N - 1, 1))) for i in range(N)]
+        assert steps_of["linspace"] == (tuple(between) if N > 1 else (T,))
+        assert steps_of["stride"] == tuple(range(T, 0, -(T // N)))[:N][::-1]
+        assert steps(T, N) == steps_of["trailing"]
+
+
 def test_quadratic_steps_lie_closer_near_the_image() -> None:
     strides = [after - before for before, after in pairwise((0, *steps(1000, 20, "quadratic")))]
     assert strides[0] < 5
@@ -72,6 +86,18 @@ def test_sections_have_counts_of_their_own() -> None:
     assert steps(1000, [40]) == steps(1000, 40)
 
 
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_each_section_is_spaced_on_its_own(spacing: Spacing) -> None:
+    """Eleven steps in three sections: 1..4, 5..8 and 9..11."""
+    expected = (
+        *steps(4, 3, spacing),
+        *(4 + t for t in steps(4, 1, spacing)),
+        *(8 + t for t in steps(3, 2, spacing)),
+    )
+    assert steps(11, (3, 1, 2), spacing) == expected
+    assert steps(3, (1, 1, 1), spacing) == (1, 2, 3)
+
+
 @pytest.mark.parametrize(
     ("T", "N", "spacing", "message"),
     [
@@ -84,6 +110,8 @@ def test_sections_have_counts_of_their_own() -> None:
         (10, (6, 5), "trailing", r"1\.\.5 from section 1, the steps 1\.\.5; got 6"),
         (10, (5, 0), "trailing", r"from section 2, the steps 6\.\.10; got 0"),
         (10, (), "trailing", "got 0"),
+        (10, (5, 5.0), "trailing", r"from section 2, the steps 6\.\.10; got 5\.0"),
+        (2, (1, 1, 1), "trailing", "N must hold between 1 and T = 2 counts; got 3"),
     ],
 )
 def test_a_bad_count_or_spacing_is_refused(T: int, N: object, spacing: str, message: str) -> None:
@@ -118,7 +146,9 @@ def test_all_steps_have_the_whole_schedules_tables(betas: list[float]) -> None:
     schedule = Schedule.from_betas(betas)
     everything = Subsequence(schedule, range(1, schedule.T + 1))
     for name in TABLES:
-        assert getattr(everything, name)[1:].equal(getattr(schedule, name)[1:]), name
+        ours, theirs = getattr(everything, name), getattr(schedule, name)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0, equal_nan=True, msg=name)
+    assert everything.betas == schedule.betas
 
 
 @pytest.mark.parametrize("schedule", [linear(), cosine()], ids=repr)
@@ -183,13 +213,22 @@ def test_a_copy_is_equal_and_works(copied: object) -> None:
     assert walk != Subsequence(linear(10), [2, 6, 10], eta=0.5)
 
 
+def test_what_it_says_of_itself_is_enough_to_build_it_again() -> None:
+    walk = Subsequence(linear(10), [2, 5, 10], eta=0.5)
+    described = json.loads(json.dumps(walk.to_config()))
+    assert described.pop("name") == "subsequence"
+    whole = Schedule.from_config(described.pop("whole"))
+    assert Subsequence(whole, **described) == walk
+    assert repr(walk) == f"<3 steps of {whole!r}, 2 … 10>"
+
+
 @pytest.mark.parametrize(
     ("taken", "message"),
     [
         ([], "steps must hold at least one step; got none"),
         ([0, 5], r"1\.\.T = 1\.\.10; got 0: add 1 to steps that are counted from 0"),
-        ([5, 11], r"steps must be in 1\.\.T = 1\.\.10; got 11"),
-        ([-1, 5], "got -1"),
+        ([5, 11], r"steps must be in 1\.\.T = 1\.\.10; got 11$"),
+        ([-1, 5], r"got -1$"),
         ([10, 5, 1], "got 10 before 5: sort them"),
         ([1, 5, 5], "got 5 before 5: leave repeated ones out"),
     ],
@@ -226,6 +265,15 @@ def test_eta_is_allowed_up_to_its_largest_value_and_no_further(betas: list[float
 def test_an_eta_out_of_range_is_refused(eta: float) -> None:
     with pytest.raises(ValueError, match=r"eta must be in \[0, 1\.08\d*\] for these steps"):
         Subsequence(linear(), steps(1000, 10), eta=eta)
+
+
+def test_at_the_largest_eta_all_noise_is_drawn_anew() -> None:
+    """Here it is 5/4 to the last digit, since 1 - ᾱ_2 = 25/32 and β_2 = 1/2."""
+    schedule = Schedule.from_betas([0.5625, 0.5])
+    assert Subsequence(schedule, [1, 2]).eta_max == 1.25
+    fresh = Subsequence(schedule, [1, 2], eta=1.25)
+    assert fresh.posterior_mean_coef_xt[2] == 0
+    assert fresh.posterior_variance[2] == fresh.one_minus_alpha_bar[1]
 
 
 def test_one_step_allows_every_eta() -> None:

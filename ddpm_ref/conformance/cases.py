@@ -47,9 +47,11 @@ SCHEDULES: Mapping[str, Callable[[], Array]] = {
 
 def cast(values: Array, dtype: str) -> Array:
     """Round to the nearest value of a dtype; bfloat16 comes back as float32, the others as themselves."""
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        floats = values.astype("float32" if dtype == "bfloat16" else dtype)
     if dtype != "bfloat16":
-        return values.astype(dtype)
-    bits = values.astype(np.float32).view(np.uint32).astype(np.uint64)
+        return floats
+    bits = floats.view(np.uint32).astype(np.uint64)
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16 << 16  # to nearest, ties to even
     return rounded.astype(np.uint32).view(np.float32)
 

@@ -156,7 +156,8 @@ class Check:
         """Return the error, in the same units, of rounding the true value once."""
         rounded = exact(cast(np.asarray(truth, dtype=np.float64), case.dtype))
         error = np.abs(rounded - truth).astype(np.float64)
-        return float(np.max((error / self.allowed(case, 1))[self.fits(case, truth)], initial=0))
+        fit = self.fits(case, truth)
+        return float(np.max(error[fit] / self.allowed(case, 1)[fit], initial=0))
 
     def _shaped(self, case: Case, value: Any) -> Any:
         shape = (len(case.t), 1, 1, 1) if self.number else (len(case.t), *case.shape)

@@ -208,7 +208,7 @@ def _of_schedule(name: str) -> list[Check]:
     ]
 
 
-def _noisy(kind: VarianceKind, case: Case, values: Values) -> Any:
+def _noisy(kind: VarianceKind, values: Values) -> Any:
     sigma = _sqrt(given.variance_of(kind, values))
     return formula("sampling.ancestral-step")({**values, "sigma_t": sigma})
 
@@ -269,7 +269,7 @@ def _of_variance(own: str, kind: VarianceKind) -> list[Check]:
                 step,
                 only=1,
                 image=True,
-                confused=(("noise is added in the last step too", lambda c, v: _noisy(kind, c, v)),),
+                confused=(("noise is added in the last step too", lambda c, v: _noisy(kind, v)),),
             )
         )
         found.append(

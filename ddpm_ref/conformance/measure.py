@@ -90,12 +90,7 @@ def measure(check: Check, adapter: Adapter, case: Case) -> Result:
     def result(outcome: Outcome, **fields: Any) -> Result:
         return Result(check.name, check.claim, label, outcome, allowed=check.ulps, **fields)
 
-    try:
-        answer = check.call(adapter, case)
-    except AttributeError as missing:  # an adapter need not subclass Adapter
-        if missing.obj is adapter and not hasattr(adapter, str(missing.name)):
-            raise NotOffered(f"no {missing.name}") from missing
-        raise
+    answer = check.call(adapter, case)
     if changed := case.changed_arguments():
         return result("broken", diagnosis=f"changed its argument {', '.join(changed)}")
     truth = check.evaluate(case)

@@ -91,10 +91,11 @@ def _function(name: str, x: Any, error: Any, eps: float) -> Bounded:
         return value, moved + eps * np.size(x[0]) * value
     if name == "sqrt":
         value = np.sqrt(np.maximum(x, 0))
-        # Where the error is as large as the number, the root of the error is what is left.
-        moved = np.where(error > x / 2, np.sqrt(2 * error), error / np.where(value > 0, value, 1))
+        # |√x − √y| is at most |x − y|/√x, and at most √|x − y|.
+        size = np.maximum(np.maximum(x, error), np.finfo(np.float64).tiny)
+        moved = error / np.sqrt(size)
     elif name == "log":
-        value, moved = np.log(x), np.where(error < x / 2, 2 * error / np.abs(x), np.inf)
+        value, moved = np.log(x), -np.log1p(-np.minimum(error / x, 1))
     elif name == "exp":
         value = np.exp(x)
         moved = value * np.expm1(error)
@@ -115,9 +116,11 @@ def _operation(operation: ast.operator, left: Bounded, right: Bounded, eps: floa
         case ast.Div():
             value = a / b
             # A denominator that may be zero once it is rounded bounds nothing.
-            safe = np.where(np.abs(b) > db, np.abs(b) - db, 0)
-            error = np.where(safe > 0, (da + np.abs(value) * db) / np.where(safe > 0, safe, 1), np.inf)
+            least = np.abs(b) - db
+            error = np.where(least > 0, (da + np.abs(value) * db) / least, np.inf)
         case _:
-            value = np.asarray(a, dtype=np.float64) ** b
-            error = np.abs(b) * np.abs(a) ** (b - 1) * da
+            value = a**b
+            # A power above one is steepest where the number is largest, any other where it is least.
+            steepest = np.abs(a) + da if b > 1 else np.maximum(np.abs(a) - da, 0)
+            error = np.abs(b) * steepest ** (b - 1) * da
     return value, error + eps * np.abs(value)

@@ -58,12 +58,14 @@ class Stepping:
         found = []
         for N in SOME:
             steps = self.chains(spacing)[N]
-            if isinstance(steps, str):
+            if isinstance(steps, str) or not steps:
                 continue
             chain = [*steps, 0]
             for i in sorted({0, len(steps) // 2, len(steps) - 1}):
                 if 0 <= chain[i + 1] < chain[i] <= T:
                     found.append((chain[i], chain[i + 1], N))
+        if not found:
+            raise NotOffered(f"{spacing} takes no steps")
         t, s, N = np.array(found).T
         return t, s, N
 
@@ -76,7 +78,7 @@ def _counts(N: list[int]) -> str:
 def _timesteps(stepping: Stepping, spacing: str) -> Result:
     name = f"timesteps[{spacing}]"
     wrong: dict[str, list[int]] = {}
-    worst: dict[str, str] = {}
+    at = ""
     for N, steps in stepping.chains(spacing).items():
         if isinstance(steps, str):
             problem = steps
@@ -93,25 +95,23 @@ def _timesteps(stepping: Stepping, spacing: str) -> Result:
                 problem += ": an index of -1, which wraps round to T"
         if problem:
             wrong.setdefault(problem, []).append(N)
-            worst.setdefault(problem, f"N = {N}: {str(steps)[:60]}")
+            at = at or f"N = {N}: {str(steps)[:60]}"
     if not wrong:
         return Result(name, "", LABEL, "passed")
     words = "; ".join(f"{problem}, {_counts(N)}" for problem, N in wrong.items())
-    return Result(name, "", LABEL, "failed", at=next(iter(worst.values())), diagnosis=words)
+    return Result(name, "", LABEL, "failed", at=at, diagnosis=words)
 
 
 def _starts_at_T(stepping: Stepping, spacing: str) -> Result:
     name = f"first_step[{spacing}]"
-    late = [
-        N for N, steps in stepping.chains(spacing).items() if not isinstance(steps, str) and steps[:1] != [T]
-    ]
-    if not late:
+    chains = stepping.chains(spacing).items()
+    firsts = {N: steps[0] for N, steps in chains if not isinstance(steps, str) and steps[:1] not in ([], [T])}
+    if not firsts:
         return Result(name, "sampling.ancestral-step", LABEL, "passed")
-    firsts = {N: stepping.chains(spacing)[N][0] for N in late}
-    lowest = min(firsts, key=lambda N: int(firsts[N]))
+    lowest = min(firsts, key=lambda N: firsts[N])
     words = (
-        f"does not start at T {_counts(late)}: pure noise is then taken for an x_t with a signal in it, "
-        f"at worst for x_{firsts[lowest]} (N = {lowest})"
+        f"does not start at T {_counts(list(firsts))}: pure noise is then taken for an x_t with a signal "
+        f"in it, at worst for x_{firsts[lowest]} (N = {lowest})"
     )
     return Result(name, "sampling.ancestral-step", LABEL, "failed", at=f"N = {lowest}", diagnosis=words)
 

@@ -25,7 +25,7 @@ Symbols = dict[str, Any]
 
 def column(values: Any) -> Any:
     """Shape one number for each example to broadcast over images."""
-    return np.asarray(values, dtype=object).reshape(-1, 1, 1, 1)
+    return np.asarray(values).reshape(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def spreads(symbols: Mapping[str, Any], t: Any, dtype: str) -> dict[str, Any]:
     its products in float32 and to round them once more. What is exact, such as ᾱ_0 = 1, stays exact.
     """
     kept, product = EPS[dtype], EPS["float64" if dtype == "float64" else "float32"]
-    steps = np.asarray(t, dtype=np.float64).reshape(-1, 1, 1, 1)
+    steps = np.asarray(t).reshape(-1, 1, 1, 1)
     factors = {
         "alpha_bar_t": steps,
         "alpha_bar_prev": steps - 1,
@@ -87,7 +87,7 @@ def spreads(symbols: Mapping[str, Any], t: Any, dtype: str) -> dict[str, Any]:
             continue
         size = np.abs(np.asarray(value, dtype=np.float64))
         roundings = kept + product * factors.get(name, 1.0)
-        found[name] = np.where((size == 1) | (size == 0), 0.0, roundings * size)
+        found[name] = np.where(size == 1, 0.0, roundings * size)
     return found
 
 
@@ -136,8 +136,7 @@ def _jump(steps: Steps, t: Any, s: Any, N: Any, right: Symbols) -> Symbols:
 
 def _jump_then_first(steps: Steps, t: Any, s: Any, N: Any, right: Symbols) -> Symbols:
     before = np.asarray(t) - steps.T // np.maximum(N, 1)
-    table = steps.tables["alpha_bar"]
-    return {"alpha_bar_s": column(table[np.where(before <= 0, 1, before)])}
+    return {"alpha_bar_s": column(steps.tables["alpha_bar"][np.maximum(before, 1)])}
 
 
 MISREADINGS = (

@@ -81,9 +81,8 @@ def gaussian_integral(exponent: Expr, variable: Symbol, note: str) -> GaussianIn
     a = -2 * polynomial.coeff_monomial(own)
     b = sum((polynomial.coeff_monomial(pair) * other for other, pair in pairs.items()), Integer(0))
     square = -a / 2 * sqnorm(variable) + (inner(b, variable) if b != 0 else 0)
-    c = exponent - square  # carries no `variable`: checked below
     shift_norm = sqnorm(b) if b != 0 else Integer(0)
-    free_of_variable = _without(c, variable)
+    free_of_variable = _without(exponent, variable)
     if a == 0 or any(variable in part.free_symbols for part in (a, b, free_of_variable)):
         raise ValueError(f"{note}: {exponent} is not a quadratic in {variable}")
     log_value = d / 2 * log(2 * pi / a) + shift_norm / (2 * a) + free_of_variable
@@ -100,12 +99,10 @@ def gaussian_integral(exponent: Expr, variable: Symbol, note: str) -> GaussianIn
 
 
 def _without(expression: Expr, variable: Symbol) -> Expr:
-    """Drop what a quadratic has in `variable`: its value at variable = 0."""
+    """The value of an expression at variable = 0, if the variable stands in norms and inner products only."""
     if isinstance(expression, sqnorm | inner):
         arguments = [argument.xreplace({variable: Integer(0)}) for argument in expression.args]
         return Integer(0) if 0 in arguments else expression.func(*arguments)
-    if expression == variable:
-        return Integer(0)
     if not expression.args:
         return expression
     return expression.func(*(_without(argument, variable) for argument in expression.args))

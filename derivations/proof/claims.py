@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
-from itertools import islice
 from time import perf_counter
 from typing import Literal, Protocol
 
@@ -377,7 +376,7 @@ def _ill_posed(obligation: Obligation) -> list[str]:
     satisfiable = z3_kernel.is_satisfiable(obligation.given)
     if satisfiable != "yes":
         problems.append(f"{obligation.note}: vacuous: can the hypotheses hold together? {satisfiable}")
-    if not any(True for _ in islice(witness.points(obligation, 1), 1)):
+    if next(witness.points(obligation, 1), None) is None:
         problems.append(f"{obligation.note}: vacuous: no rational point found that satisfies the hypotheses")
     return problems + _undefined(obligation.note, (obligation.left, obligation.right), obligation.given)
 

@@ -35,7 +35,7 @@ from derivations.proof.symbols import (
 @cache
 def gram(first: Symbol, second: Symbol) -> Symbol:
     """Return the free symbol that stands for ⟨first, second⟩."""
-    return Symbol(f"<{first.name},{second.name}>", real=True)
+    return Symbol(f"<{first.name},{second.name}>")
 
 
 def by_inner_products(expression: Expr) -> Expr:
@@ -99,7 +99,7 @@ def _double_factorial(n: int) -> int:
 @cache
 def coordinate(vector: Symbol, index: int) -> Symbol:
     """Return the symbol of one coordinate of a vector."""
-    symbol = Symbol(f"{vector.name}[{index}]", real=True)
+    symbol = Symbol(f"{vector.name}[{index}]")
     TEX[symbol] = rf"{{{TEX[vector]}}}_{{[{index}]}}"
     if vector in STANDARD_NORMALS:
         STANDARD_NORMALS.add(symbol)
@@ -136,8 +136,7 @@ def _stein(polynomial: Expr) -> Expr:
 
 def _stein_in(polynomial: Poly, normal: Symbol) -> Expr:
     constant = polynomial.eval(0)
-    rest = polynomial - Poly(constant, normal)
-    if rest.is_zero:
+    quotient = polynomial.quo(Poly(normal))  # polynomial = constant + z · quotient
+    if quotient.is_zero:
         return constant
-    quotient = rest.quo(Poly(normal, normal))  # rest = z · quotient
     return constant + _stein_in(quotient.diff(normal), normal)

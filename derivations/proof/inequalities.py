@@ -74,6 +74,8 @@ def tangent(
         attained: whether the gap vanishes at `at`, or is only not negative there.
         given: hypotheses of the claim, under which a counterexample is looked for.
     """
+    if relation.has(positive_step) or at.has(positive_step):
+        raise ValueError(f"{name}: the symbol of the distance from `at` is taken: {positive_step}")
     if (false := _false(relation, given, name)) is not None:
         return [false]
     least = gap(relation).subs(variable, at)
@@ -102,6 +104,8 @@ def applied(lemma: Claim, values: Mapping[Symbol, Expr]) -> tuple[Relational, li
     assert isinstance(relation, Relational)
     made: list[Obligation] = []
     for symbol, value in values.items():
+        if symbol.is_integer and not value.is_integer:
+            raise ValueError(f"{lemma.id} is for whole numbers {symbol}; got {value}")
         if symbol.is_positive:
             made.append(less(0, value, f"{lemma.id} at {symbol} = {value}: positive"))
         elif symbol.is_nonnegative:
@@ -128,7 +132,7 @@ def combination(
     if (false := _false(relation, given, name)) is not None:
         return [false]
     strict = is_strict(relation)
-    if strict and not all(is_strict(shown) for _, (shown, _) in terms):
+    if strict and not (terms and all(is_strict(shown) for _, (shown, _) in terms)):
         raise ValueError(f"{name}: a strict inequality does not follow from weak ones")
     total = Add(*(coefficient * gap(shown) for coefficient, (shown, _) in terms))
     made = [equal(gap(relation), total, f"{name}: the sum of what is shown elsewhere")]
@@ -161,13 +165,11 @@ def numbers(relation: Relational, *, name: str) -> list[Obligation]:
 
     n times the gap is the logarithm of a rational R, found by collecting powers; R is then compared with one.
     """
-    terms = [
-        term.as_independent(log, as_Add=False) for term in Add.make_args(gap(relation).expand()) if term != 0
-    ]
+    terms = [term.as_independent(log) for term in Add.make_args(gap(relation).expand()) if term != 0]
     if not all(factor.is_Rational and logarithm.func == log for factor, logarithm in terms):
         return [holds(relation, f"{name}: as stated")]
-    whole = lcm(*(int(factor.q) for factor, _ in terms)) if terms else 1
-    ratio = prod((logarithm.args[0] ** int(factor * whole) for factor, logarithm in terms), start=Integer(1))
+    whole = lcm(*(int(factor.q) for factor, _ in terms))
+    ratio = prod(logarithm.args[0] ** int(factor * whole) for factor, logarithm in terms)
     compare = less if is_strict(relation) else at_most
     return [
         equal(whole * gap(relation), log(ratio), f"{name}: the difference is a logarithm"),
@@ -194,4 +196,4 @@ def _ends(relation: Relational, given: Sequence[Relational]) -> Iterator[tuple[R
     )
     bounded = {h.lts for h in given if not isinstance(h, Eq) and h.gts == 1}
     for values in product(*(EXTREMES_IN_UNIT if s in bounded else EXTREMES for s in free)):
-        yield tuple(Eq(symbol, value, evaluate=False) for symbol, value in zip(free, values, strict=True))
+        yield tuple(Eq(symbol, value) for symbol, value in zip(free, values, strict=True))

@@ -100,14 +100,17 @@ class _Generators:
         return node.func(*map(self.replace, node.args))
 
     def _function(self, node: Expr) -> Symbol:
-        return self.functions.setdefault(node, Dummy(str(node.func), real=True))
+        return self.functions.setdefault(node, Dummy())
 
     def _root(self, radicand: Expr) -> Symbol:
         radicand = cancel(together(radicand))
-        return self.roots.setdefault(radicand, Dummy("root", real=True))
+        return self.roots.setdefault(radicand, Dummy())
 
     def _log(self, argument: Expr) -> Expr:
-        """Split log f into multiples of log|g| for irreducible g; right whenever f > 0."""
+        """Split log f into multiples of log|g| for irreducible g; right whenever f > 0.
+
+        Factors that differ by a sign are given as one, so each |g| has one symbol.
+        """
         total: Expr = Integer(0)
         above, below = (self.reduce(part) for part in fraction(together(argument)))
         for part, sign in ((above[0], 1), (above[1], -1), (below[0], -1), (below[1], 1)):
@@ -120,8 +123,7 @@ class _Generators:
                 if factor in roots:  # log √r = ½ log r
                     total += sign * power * self._log(roots[factor]) / 2
                 else:
-                    leading = Poly(factor, *sorted(factor.free_symbols, key=str)).LC()
-                    total += sign * power * self._function(log(factor if leading > 0 else -factor))
+                    total += sign * power * self._function(log(factor))
         return total
 
     def reduce(self, polynomial: Expr) -> tuple[Expr, Expr]:
@@ -145,7 +147,7 @@ def is_positive(expression: Expr, given: Sequence[Relational], *, strict: bool) 
     for symbol in sorted(expression.free_symbols, key=str):
         if not symbol.is_nonnegative:
             continue  # a symbol without a sign must cancel, or occur in even powers only
-        parameter = Dummy(f"w_{symbol}", nonnegative=True)
+        parameter = Dummy(nonnegative=True)
         upper = _upper_bound(symbol, given)
         if upper is None:
             substitution[symbol] = 1 + parameter if symbol.is_integer and symbol.is_positive else parameter
@@ -163,9 +165,7 @@ def is_positive(expression: Expr, given: Sequence[Relational], *, strict: bool) 
     numerator, denominator = fraction(cancel(together(generators.replace(expression.xreplace(substitution)))))
     if generators.roots or generators.functions:
         return False
-    return (_has_sign(numerator, positive, strict) and _has_sign(denominator, positive, True)) or (
-        _has_sign(-numerator, positive, strict) and _has_sign(-denominator, positive, True)
-    )
+    return _has_sign(numerator, positive, strict) and _has_sign(denominator, positive, True)
 
 
 def _upper_bound(symbol: Symbol, given: Sequence[Relational]) -> str | None:
@@ -180,15 +180,12 @@ def _has_sign(polynomial: Expr, positive: set[Symbol], strict: bool) -> bool:
     polynomial = polynomial.expand()
     if not polynomial.free_symbols:
         return bool(polynomial > 0 if strict else polynomial >= 0)
-    symbols = sorted(polynomial.free_symbols, key=str)
     somewhere_positive = False
-    for powers, coefficient in Poly(polynomial, *symbols).terms():
-        if not coefficient.is_number or coefficient < 0:
+    terms = Poly(polynomial)
+    for powers, coefficient in terms.terms():
+        power_of = dict(zip(terms.gens, powers, strict=True))
+        odd = {symbol for symbol, power in power_of.items() if power % 2}
+        if coefficient < 0 or any(not symbol.is_nonnegative for symbol in odd):
             return False
-        if any(
-            power % 2 and not symbol.is_nonnegative for power, symbol in zip(powers, symbols, strict=True)
-        ):
-            return False
-        used = {symbol for power, symbol in zip(powers, symbols, strict=True) if power}
-        somewhere_positive |= coefficient > 0 and used <= positive
+        somewhere_positive |= {symbol for symbol, power in power_of.items() if power} <= positive
     return somewhere_positive if strict else True

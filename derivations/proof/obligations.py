@@ -6,7 +6,7 @@ its symbols that satisfies the hypotheses, and for every dimension d.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sympy import Eq, Expr, Float, Ge, Gt, Le, Lt, cos, exp, log, pi, sin, sympify
 from sympy.core.relational import Relational
@@ -24,7 +24,7 @@ class Obligation:
     relation: str  # one of "==", "<=", "<"
     right: Expr
     note: str
-    given: tuple[Relational, ...] = field(default=())
+    given: tuple[Relational, ...] = ()
 
     def __post_init__(self) -> None:
         if self.relation not in {"==", "<=", "<"}:

@@ -79,6 +79,7 @@ class _Problem:
         self.solver = z3.SolverFor("QF_NRA")
         self.solver.set("timeout", TIMEOUT_MS)
         self.symbols: dict[Expr, Any] = {}
+        self.roots: dict[Expr, Any] = {}
         self.fresh = count()
         for hypothesis in given:
             relation = {Eq: "==", Le: "<=", Lt: "<", Ge: ">=", Gt: ">"}[hypothesis.func]
@@ -146,12 +147,11 @@ class _Problem:
         return self.symbols[symbol]
 
     def _root(self, radicand: Expr) -> Any:
-        key = radicand ** Rational(1, 2)
-        if key not in self.symbols:
-            root = self.symbols[key] = z3.Real(f"!root{next(self.fresh)}")
+        if radicand not in self.roots:
+            root = self.roots[radicand] = z3.Real(f"!root{next(self.fresh)}")
             a, b = self.quotient(radicand)
             self.solver.add(root >= 0, root * root * b == a)
-        return self.symbols[key]
+        return self.roots[radicand]
 
     def _opaque(self, node: Expr) -> Any:
         if node not in self.symbols:
@@ -176,7 +176,7 @@ def _split_logs(node: Expr) -> tuple[Expr, list[tuple[Expr, Expr]]]:
         return node, []
     if node.is_Add:
         parts = [_split_logs(argument) for argument in node.args]
-        return sum((rest for rest, _ in parts), Rational(0)), [term for _, logs in parts for term in logs]
+        return sum(rest for rest, _ in parts), [term for _, logs in parts for term in logs]
     if node.is_Mul:
         with_logs = [argument for argument in node.args if argument.has(log)]
         if len(with_logs) == 1:
