@@ -269,17 +269,17 @@ def _bar() -> Any:
     return SEVEN.at(range(1, 8))["alpha_bar_t"].ravel()
 
 
-@pytest.mark.parametrize("words", PADDED)
-def test_a_table_that_is_padded_wrongly_is_read_as_code_reads_it(words: str) -> None:
+def test_a_table_that_is_padded_wrongly_is_read_as_code_reads_it() -> None:
     t = np.arange(1, 8)
-    wrong, changed = _misread(words, t, t - 1)
-    pairs = zip(wrong["alpha_bar_prev"].ravel(), PADDED[words](_bar()), strict=True)
-    assert all(a == b or (mp.isnan(a) and mp.isnan(b)) for a, b in pairs)
-    if words.endswith(": padded"):
-        assert changed == {"alpha_bar_prev"}
-    elif words:
-        assert changed == {"alpha_bar_prev", "alpha_bar_s"}
-        assert np.all(wrong["alpha_bar_s"] == wrong["alpha_bar_prev"])
+    for words, padded in PADDED.items():
+        wrong, changed = _misread(words, t, t - 1)
+        pairs = zip(wrong["alpha_bar_prev"].ravel(), padded(_bar()), strict=True)
+        assert all(a == b or (mp.isnan(a) and mp.isnan(b)) for a, b in pairs), words
+        if words.endswith(": padded"):
+            assert changed == {"alpha_bar_prev"}
+        elif words:
+            assert changed == {"alpha_bar_prev", "alpha_bar_s"}
+            assert np.all(wrong["alpha_bar_s"] == wrong["alpha_bar_prev"])
 
 
 @pytest.mark.parametrize(("words", "first"), [("ᾱ_0 is ᾱ_1", 0), ("ᾱ_0 is ᾱ_T", -1)])
@@ -300,21 +300,21 @@ def test_an_index_base_that_is_off_by_one_moves_every_symbol(words: str, by: int
     assert changed == set(moved) - {"T"}
 
 
-@pytest.mark.parametrize(
-    ("words", "after"),
-    [
-        ("", [0, 2, 3, 1]),
-        ("the step before t is taken to be t - 1", [0, 3, 5, 6]),
-        ("the step before t is taken to be t - ⌊T/N⌋, whichever", [0, 1, 4, 0]),
-        ("the step before t is taken to be t - ⌊T/N⌋, and ᾱ_0 to be ᾱ_1", [1, 1, 4, 1]),
-    ],
-)
-def test_where_steps_are_skipped_another_step_is_taken_for_the_next(words: str, after: list[int]) -> None:
+AFTER = {
+    "": [0, 2, 3, 1],
+    "the step before t is taken to be t - 1": [0, 3, 5, 6],
+    "the step before t is taken to be t - ⌊T/N⌋, whichever": [0, 1, 4, 0],
+    "the step before t is taken to be t - ⌊T/N⌋, and ᾱ_0 to be ᾱ_1": [1, 1, 4, 1],
+}
+
+
+def test_where_steps_are_skipped_another_step_is_taken_for_the_next() -> None:
     t, s, N = np.array([1, 4, 6, 7]), np.array([0, 2, 3, 1]), np.array([2, 2, 3, 1])
-    wrong, changed = _misread(words, t, s, N)
     bar = np.append(1, _bar())
-    assert wrong["alpha_bar_s"].ravel().tolist() == bar[after].tolist()
-    assert changed == ({"alpha_bar_s"} if words else set())
+    for words, after in AFTER.items():
+        wrong, changed = _misread(words, t, s, N)
+        assert wrong["alpha_bar_s"].ravel().tolist() == bar[after].tolist(), words
+        assert changed == ({"alpha_bar_s"} if words else set())
 
 
 # -- rounding ------------------------------------------------------------------------------------------------

@@ -17,14 +17,14 @@ from ddpm_ref.conformance.adapters.reference import Reference
 from ddpm_ref.conformance.cases import Case
 from ddpm_ref.conformance.checks import checks
 from ddpm_ref.conformance.diagnosis import NONE_KNOWN
-from ddpm_ref.conformance.formulas import Formula, Mutant, book, elementwise, exact, mp
+from ddpm_ref.conformance.formulas import Formula, book, elementwise, exact, mp
 from ddpm_ref.conformance.laws import DENOISER, Law, LawCheck, compared, law_checks, walk
 from ddpm_ref.conformance.measure import Result, measure
 from ddpm_ref.conformance.protocol import Adapter, Array, NotOffered, VarianceKind
 from ddpm_ref.conformance.rows import ASKED, RowCheck, row_checks
 from ddpm_ref.conformance.runner import plan
 from ddpm_ref.conformance.stepping import step_checks
-from ddpm_ref.conformance.steps import EPS, MISREADINGS, Steps, spreads
+from ddpm_ref.conformance.steps import EPS, Steps, spreads
 from tests.test_conformance import Control, Everything, real
 
 SHORT = 60
@@ -63,9 +63,9 @@ def test_another_number_is_not_a_rows(name: str) -> None:
     assert wrong.outcome in ("failed", "inexact"), wrong
 
 
-def _plain(check: RowCheck, case: Case, symbols: Any, wrong: Mutant | None) -> Any:
+def _plain(check: RowCheck, case: Case, symbols: Any, wrong: Formula | None) -> Any:
     """Evaluate as a check does that knows no rows."""
-    return super(RowCheck, check).evaluate(case, symbols, wrong and wrong.parts["value"])
+    return super(RowCheck, check).evaluate(case, symbols, wrong)
 
 
 def test_the_truth_is_the_vectors_number() -> None:
@@ -79,12 +79,13 @@ def test_the_truth_is_the_vectors_number() -> None:
     formulas = altered.evaluate(case, case.symbols)  # which a mistake is looked for in
     assert np.allclose((altered.evaluate(case) / formulas).astype(float), 9 / 8)
     assert np.all(check.evaluate(case, wrong=check.formula) == formulas)
-    misread = MISREADINGS[2].symbols(case.steps, case.t + 1, case.before, case.N)
-    for wrong in check.mutants:
-        assert np.all(check.evaluate(case, wrong=wrong.parts["value"]) == _plain(check, case, None, wrong))
-        assert np.all(check.evaluate(case, misread) == _plain(check, case, misread, None))
-        assert np.any(check.evaluate(case, wrong=wrong.parts["value"]) != formulas)
-    assert np.any(check.evaluate(case, misread) != formulas)
+    earlier = case.steps.at(np.maximum(case.t - 1, 1))
+    assert np.all(check.evaluate(case, earlier) == _plain(check, case, earlier, None))
+    assert np.any(check.evaluate(case, earlier) != formulas)
+    for mutant in check.mutants:
+        wrong = mutant.parts["value"]
+        assert np.all(check.evaluate(case, wrong=wrong) == _plain(check, case, None, wrong))
+        assert np.any(check.evaluate(case, wrong=wrong) != formulas)
     law, _ = _laws(Sampler, "uneven")[0]
     assert (
         compared(law, walk(law, partial(_taken, Sampler(_betas(law), "float64", "cpu")))).outcome == "passed"
@@ -171,6 +172,12 @@ def test_a_row_asks_for_what_its_vector_is_of() -> None:
     assert {(check.name, check.vector.id) for check in ROWS} <= {
         (check.name, check.vector.id) for check in listed
     }
+    functions = {name for name in vars(Adapter) if not name.startswith("_")}
+    asked = {check.vector.quantity for check in listed}
+    quantities = {
+        vector.quantity for topic in vectors.topics() for vector in vectors.load(topic) if vector.schedule
+    }
+    assert quantities & functions - {"L_t_minus_1", "ddim_step"} <= asked
     for check in listed:
         vector, (function, _, own) = check.vector, check.name.rstrip("]").partition("[")
         kind = Everything.variances.get(own)

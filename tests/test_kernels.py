@@ -141,7 +141,7 @@ def test_a_relation_is_an_obligation_with_its_smaller_side_first(
 
 def test_an_obligation_compares_in_one_of_three_ways() -> None:
     with pytest.raises(ValueError, match="relation must be"):
-        Obligation(a, ">=", u, "note")
+        Obligation(a, ">=", u, "note", ())
     with pytest.raises(TypeError, match="expected an equation or an inequality"):
         holds(Ne(a, u), "note")
     with pytest.raises(TypeError, match="a hypothesis is an equation or an inequality"):

@@ -2,7 +2,7 @@
 
 `formulas.json` is written from the claims (`python -m derivations.proof.export`), so nothing here knows a
 formula. A formula's text is parsed by Python's own grammar and checked node by node before it is run: names,
-integers, arithmetic and six functions, nothing else.
+integers, arithmetic and the functions below, nothing else.
 
 Values are NumPy arrays of mpmath numbers, with the batch in front, and broadcast as NumPy does.
 """

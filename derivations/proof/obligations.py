@@ -24,7 +24,7 @@ class Obligation:
     relation: str  # one of "==", "<=", "<"
     right: Expr
     note: str
-    given: tuple[Relational, ...] = ()
+    given: tuple[Relational, ...]
 
     def __post_init__(self) -> None:
         if self.relation not in {"==", "<=", "<"}:
