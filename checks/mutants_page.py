@@ -40,9 +40,9 @@ times as long as before, and five seconds more, of the processor's time; otherwi
 one in a line that no test runs. A survivor needs a reason in `checks/survivors/`. The command fails where
 it finds one without, or a reason that is out of date.
 
-*At first* is the score when these mutants were first run. Their survivors then led to new tests and were
-run again, which gives the *score*. Where a module was sampled, the first number says what share of all its
-mutants to expect; the second, that the mutants of the sample are caught now.
+*At first* is the score of the first run that was kept. Its survivors led to new tests and were run again,
+which gives the *score*. Some tests had been written for survivors before that run, so neither number is an
+unbiased estimate for the mutants of a sampled module that were not run.
 
 A module's tests are those that `checks/mutants.toml` lists for it, less these:
 
@@ -69,6 +69,8 @@ def page(root: Path, plan: Mapping[str, Any]) -> str:
         + "".join(f"- `{part}`: {reason}\n" for part, reason in plan.get("left_out", {}).items())
         + TABLE
     )
+    for name, why in plan.get("not_run", {}).items():
+        text = text.replace(TABLE, f"\nNot run is `{name}`, which {why}.\n{TABLE}")
     totals: Counter[str] = Counter()
     for name, row in modules.items():
         counts = Counter(row["counts"]) + Counter({name: row[name] for name in ("mutants", "run", "first")})

@@ -70,6 +70,17 @@ def test_a_sound_claim_is_proved() -> None:
     assert state().verdict == "proved"
 
 
+def test_of_a_claim_nothing_is_said_beside_what_it_states() -> None:
+    assert state().remark == ""
+
+
+def test_claims_come_in_reading_order_whoever_imported_them_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "CHAPTERS", ("posterior", "gaussians"))
+    ids = ["gaussians.b", "nowhere.a", "posterior.z", "posterior.a", "gaussians.a"]
+    monkeypatch.setattr(claims, "_registry", dict.fromkeys(ids))
+    assert list(claims.every_claim()) == [ids[2], ids[3], ids[0], ids[4], ids[1]]
+
+
 @pytest.mark.parametrize(
     "hypotheses",
     [
