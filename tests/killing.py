@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,21 @@ PATIENCE = 120  # seconds until a trainer that does not get where it should is a
 PAUSE = 0.003  # seconds, between the parts of a file
 
 
+def free_port() -> int:
+    """Find a port below those that the kernel hands out, so that nobody is given it meanwhile."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            port = random.SystemRandom().randrange(20_000, 32_768)
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Trainers:
     """Trainers that run side by side, and what each is at."""
 
     def __init__(self, commands: Sequence[Sequence[str]], log: Path, together: bool = False) -> None:
         self.at = [mmap.mmap(-1, 12) for _ in commands]
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.pids = []
         for rank, command in enumerate(commands):
             pid = os.fork()
