@@ -55,6 +55,7 @@ def join(device: torch.device) -> None:
 def leave() -> None:
     """Part from the other processes after work that went well; after a failure, end instead."""
     if dist.is_initialized():
+        dist.barrier()  # none takes its connections down while another still uses them
         dist.destroy_process_group()
 
 
