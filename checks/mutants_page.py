@@ -67,10 +67,9 @@ def page(root: Path, plan: Mapping[str, Any]) -> str:
     text = (
         INTRODUCTION
         + "".join(f"- `{part}`: {reason}\n" for part, reason in plan.get("left_out", {}).items())
+        + "".join(f"\nNot run is `{name}`, which {why}.\n" for name, why in plan.get("not_run", {}).items())
         + TABLE
     )
-    for name, why in plan.get("not_run", {}).items():
-        text = text.replace(TABLE, f"\nNot run is `{name}`, which {why}.\n{TABLE}")
     totals: Counter[str] = Counter()
     for name, row in modules.items():
         counts = Counter(row["counts"]) + Counter({name: row[name] for name in ("mutants", "run", "first")})
