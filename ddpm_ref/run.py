@@ -119,8 +119,8 @@ class Keeper:
     def checkpoint(self) -> None:
         """Write a checkpoint. Every process must call it."""
         loss = self.trainer.held_out_loss(self.run.split.held_out.images)
-        tensors, facts = self.trainer.state()
         if self._log is not None:
+            tensors, facts = self.trainer.state()
             self.checkpoints.write(
                 self.trainer.step, tensors, facts | {"held_out_loss": loss} | self._log.mark()
             )

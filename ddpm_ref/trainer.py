@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ddpm_ref import distributed
 from ddpm_ref.checkpoint import check_fit
+from ddpm_ref.dropout import draw_keys
 from ddpm_ref.network import as_model
 from ddpm_ref.objective import L_hybrid, L_simple, L_vlb, Model
 from ddpm_ref.order import Order
@@ -53,8 +55,8 @@ def loss_per_example(
 class Trainer:
     """The network, the average of its weights, the optimiser and the generators.
 
-    With several processes each holds all of this and computes its part of every batch. Which images, which t
-    and which noise make a batch does not depend on the number of processes; which units dropout drops does.
+    With several processes each holds all of this and computes its part of every batch. Which images, which t,
+    which noise and what dropout drops make a batch; none of it depends on the number of processes.
 
     Attributes:
         config: with its switches decided for the device.
@@ -74,7 +76,7 @@ class Trainer:
                 f"batch_size must be a multiple of {parts}, {distributed.world()} processes times "
                 f"{config.accumulate} parts; got {config.batch_size}"
             )
-        torch.manual_seed(config.seed)  # of the first weights and of dropout; all else has its own generator
+        torch.manual_seed(config.seed)  # of the first weights; all else has its own generator
         self.model = UNet(config.unet).to(device)
         if config.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -84,10 +86,8 @@ class Trainer:
         self._ddp: DistributedDataParallel | None = None
         if distributed.world() > 1:
             self._ddp = DistributedDataParallel(self.model, [device] if device.type == "cuda" else None)
-            torch.manual_seed(config.seed + distributed.rank())  # each process drops other units
         network: nn.Module = self._ddp or self.model
-        compiled = torch.compile(network) if config.compile else network
-        self._run = as_model(compiled, config, device)
+        self._network = torch.compile(network) if config.compile else network
         self._schedule = config.schedule()
         self._device = device
         self._generator = torch.Generator(device).manual_seed(config.seed)
@@ -147,16 +147,21 @@ class Trainer:
         t = torch.randint(1, config.T + 1, (len(index),), generator=self._generator, device=device)
         shape = (len(index), *self._images.shape[1:])
         noise = torch.randn(shape, generator=self._generator, device=device)[mine]
+        keys = torch.zeros(len(index), dtype=torch.int32, device=device)
+        if config.unet.dropout:
+            keys = draw_keys(len(index), self._generator, device)
+        keys = keys[mine]
         x_0 = self._images[index[mine].to(self._images.device)].to(device)
         if flipped is not None:
             x_0 = torch.where(flipped[mine, None, None, None], x_0.flip(-1), x_0)
         loss = torch.zeros((), device=device)
         parts = config.accumulate
-        cut = zip(x_0.chunk(parts), t[mine].chunk(parts), noise.chunk(parts), strict=True)
-        for k, part in enumerate(cut):
+        cut = zip(*(batch.chunk(parts) for batch in (keys, x_0, t[mine], noise)), strict=True)
+        for k, (keys, *part) in enumerate(cut):
+            model = as_model(partial(self._network, keys=keys), config, device)
             # Processes exchange gradients once a batch, with its last part.
             with self._ddp.no_sync() if self._ddp is not None and k < parts - 1 else nullcontext():
-                share = loss_per_example(config, self._run, self._schedule, *part).mean() / parts
+                share = loss_per_example(config, model, self._schedule, *part).mean() / parts
                 share.backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
         if self._ddp is None:
@@ -180,26 +185,19 @@ class Trainer:
             return loss_per_example(self.config, model, self._schedule, x_0, t, noise).mean().item()
 
     def _random_state(self) -> dict[str, Tensor]:
-        cuda = self._device.type == "cuda"
-        return {
-            "generator": self._generator.get_state(),
-            "dropout": torch.cuda.get_rng_state(self._device) if cuda else torch.get_rng_state(),
-            "order": self._order.rest,
-        }
+        return {"generator": self._generator.get_state(), "order": self._order.rest}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Give all that the next update depends on, as after the last one that was finished.
 
-        Every process must call it; every process gets the same.
+        It is the same in every process.
         """
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             for key, tensor in self._optimizer.state[parameter].items():
                 tensors[f"optimizer.{key}.{name}"] = tensor
-        tensors |= {"generator": self._random["generator"], "order": self._random["order"]}
-        dropout = distributed.gather(self._random["dropout"].to(self._device))
-        tensors |= {f"dropout.{rank}": tensor.cpu() for rank, tensor in enumerate(dropout)}
+        tensors |= self._random
         facts = {"step": self.step, "seconds": self.seconds, "device": self._device.type}
         return tensors, facts | {"images": len(self._images), "config": self.config.to_dict()}
 
@@ -230,24 +228,17 @@ class Trainer:
             if facts["step"]:
                 expected |= {f"optimizer.{key}.{name}": parameter for key in ("exp_avg", "exp_avg_sq")}
                 expected[f"optimizer.step.{name}"] = torch.zeros(())
-        random = {name for name in tensors if name == "order" or name.startswith(("generator", "dropout."))}
-        check_fit(path, {name: t for name, t in tensors.items() if name not in random}, expected)
+        check_fit(path, {name: t for name, t in tensors.items() if name not in self._random}, expected)
         order = tensors.get("order", torch.zeros(()))
         if order.dtype != torch.long or order.ndim != 1 or not bool(((order >= 0) & (order < n)).all()):
             raise ValueError(f"a checkpoint must hold the order of the {n} images; {path} does not")
-        for name in sorted((random - {"order"}) | {"generator", "dropout.0"}):
-            try:
-                torch.Generator(self._device).set_state(tensors[name])
-            except (KeyError, RuntimeError, TypeError) as error:
-                raise ValueError(
-                    f"a checkpoint must hold a generator's state as {name}; {path} does not"
-                ) from error
+        try:
+            torch.Generator(self._device).set_state(tensors["generator"])
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise ValueError(f"a checkpoint must hold a generator's state; {path} does not") from error
 
     def load(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Go on from a state that `check` has let pass.
-
-        Dropout goes on as it was only with as many processes as then; all else in any case.
-        """
+        """Go on from a state that `check` has let pass, with any number of processes."""
         self.step, self.seconds = facts["step"], facts["seconds"]
         for prefix, network in (("model.", self.model), ("ema.", self.ema)):
             network.load_state_dict(
@@ -262,13 +253,6 @@ class Trainer:
                     self._optimizer.state[parameter][key] = torch.empty_like(like).copy_(tensor).detach()
         self._generator.set_state(tensors["generator"])
         self._order.rest = tensors["order"].to(self._device, copy=True)  # not mapped from the file
-        dropout = [name for name in tensors if name.startswith("dropout.")]
-        if len(dropout) == distributed.world():
-            state = tensors[f"dropout.{distributed.rank()}"]
-            if self._device.type == "cuda":
-                torch.cuda.set_rng_state(state, self._device)
-            else:
-                torch.set_rng_state(state)
         self._random = self._random_state()
 
 

@@ -9,6 +9,7 @@ in 328 tensors. Layers have the names that diffusers' `UNet2DModel` gives them, 
 `downsamplers.0.conv`, `upsamplers.0.conv`) and `to_out` (there `to_out.0`).
 """
 
+import itertools
 import math
 import reprlib
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name that PyTorch's own pages use)
 from torch import Tensor, nn
+
+from ddpm_ref.dropout import Dropout
 
 MAX_GROUPS = 32  # of a group normalisation, at the paper's widths
 EXPLICIT_PIXELS = 1024  # up to which a CPU holds all H·W × H·W weights of an attention at once
@@ -143,21 +146,6 @@ class TimeEmbedding(nn.Module):
         return out
 
 
-class Dropout(nn.Dropout):
-    """Set each activation to zero with probability p while training, and divide the others by 1 − p.
-
-    On the CPU the mask comes from float32 uniforms, which PyTorch draws twice as fast as Bernoulli variables;
-    p is met to 2⁻²⁴.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map any shape to itself."""
-        if not self.training or self.p == 0 or x.device.type != "cpu":
-            return super().forward(x)
-        kept = torch.rand_like(x, dtype=torch.float32).ge_(self.p).to(x.dtype)
-        return x * kept.div_(1 - self.p)
-
-
 class ResBlock(nn.Module):
     """Normalise, swish, convolve, twice; the time is added in between, the input at the end."""
 
@@ -166,7 +154,7 @@ class ResBlock(nn.Module):
         in_channels: int,
         out_channels: int,
         time_channels: int,
-        dropout: float,
+        dropout: Dropout,
         groups: int | None = None,
     ) -> None:
         super().__init__()
@@ -174,17 +162,20 @@ class ResBlock(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(time_channels, out_channels)
         self.norm2 = group_norm(out_channels, groups)
-        self.dropout = Dropout(dropout)
+        self.dropout = dropout
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.conv_shortcut = (
             nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
         )
 
-    def forward(self, x: Tensor, temb: Tensor) -> Tensor:
-        """Map (B, in, H, W) and the swished time embedding (B, 4 · width) to (B, out, H, W)."""
+    def forward(self, x: Tensor, temb: Tensor, keys: Tensor | None) -> Tensor:
+        """Map (B, in, H, W) and the swished time embedding (B, 4 · width) to (B, out, H, W).
+
+        `keys` are those of dropout, (B,).
+        """
         h = self.conv1(F.silu(self.norm1(x)))
         h = h + self.time_emb_proj(temb)[:, :, None, None]
-        h = self.conv2(self.dropout(F.silu(self.norm2(h))))
+        h = self.conv2(self.dropout(F.silu(self.norm2(h)), keys))
         out: Tensor = self.conv_shortcut(x) + h
         return out
 
@@ -281,10 +272,10 @@ class Level(nn.Module):
 class DownLevel(Level):
     """One resolution of the encoder."""
 
-    def forward(self, h: Tensor, temb: Tensor, skips: list[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, temb: Tensor, keys: Tensor | None, skips: list[Tensor]) -> Tensor:
         """Append every activation to `skips` and return the last one."""
         for resnet, attention in zip(self.resnets, self.attentions, strict=True):
-            h = attention(resnet(h, temb))
+            h = attention(resnet(h, temb, keys))
             skips.append(h)
         if not isinstance(self.resample, nn.Identity):
             h = self.resample(h)
@@ -295,10 +286,10 @@ class DownLevel(Level):
 class UpLevel(Level):
     """One resolution of the decoder."""
 
-    def forward(self, h: Tensor, temb: Tensor, skips: list[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, temb: Tensor, keys: Tensor | None, skips: list[Tensor]) -> Tensor:
         """Take back one activation of `skips` for each residual block, the latest first."""
         for resnet, attention in zip(self.resnets, self.attentions, strict=True):
-            h = attention(resnet(torch.cat([h, skips.pop()], dim=1), temb))
+            h = attention(resnet(torch.cat([h, skips.pop()], dim=1), temb, keys))
         out: Tensor = self.resample(h)
         return out
 
@@ -311,10 +302,10 @@ class Middle(nn.Module):
         self.resnets = nn.ModuleList([before, after])
         self.attentions = nn.ModuleList([attention])
 
-    def forward(self, x: Tensor, temb: Tensor) -> Tensor:
+    def forward(self, x: Tensor, temb: Tensor, keys: Tensor | None) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        x = self.attentions[0](self.resnets[0](x, temb))
-        out: Tensor = self.resnets[1](x, temb)
+        x = self.attentions[0](self.resnets[0](x, temb, keys))
+        out: Tensor = self.resnets[1](x, temb, keys)
         return out
 
 
@@ -337,8 +328,11 @@ class UNet(nn.Module):
         attends = [resolution in config.attention_at for resolution in config.resolutions]
         last = len(widths) - 1
 
+        layers = itertools.count()
+
         def res_block(in_channels: int, out_channels: int) -> ResBlock:
-            return ResBlock(in_channels, out_channels, time_channels, config.dropout, config.groups)
+            dropout = Dropout(config.dropout, next(layers))
+            return ResBlock(in_channels, out_channels, time_channels, dropout, config.groups)
 
         def attentions(n: int, channels: int, attend: bool) -> list[nn.Module]:
             return [Attention(channels, config.groups) if attend else nn.Identity() for _ in range(n)]
@@ -385,12 +379,15 @@ class UNet(nn.Module):
                 nn.init.xavier_uniform_(module.weight, gain=ZERO_GAIN if module.weight in zero else 1.0)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, keys: Tensor | None = None) -> Tensor:
         """Predict from the noisy images.
 
         Args:
             x: noisy images x_t, (B, channels, image_size, image_size).
             t: the paper's t in 1..T, integers of shape (B,).
+            keys: int32 of shape (B,) that decide what dropout drops while training, as
+                [`draw_keys`][ddpm_ref.dropout.draw_keys] draws them; None: every layer draws its own, from
+                PyTorch's generator.
 
         Raises:
             ValueError: if a shape or dtype does not fit, or a t on the CPU is below 1.
@@ -406,13 +403,18 @@ class UNet(nn.Module):
         if t.device.type == "cpu" and t.numel() and int(t.min()) < 1:
             raise ValueError(f"t must be in 1..T; got {int(t.min())}")
 
+        if keys is not None and (keys.shape != x.shape[:1] or keys.dtype != torch.int32):
+            raise ValueError(
+                f"keys must be int32 of shape ({x.shape[0]},); got {keys.dtype} {tuple(keys.shape)}"
+            )
+
         temb = F.silu(self.time_embedding(t))
         h = self.conv_in(x)
         skips = [h]
         for level in self.down_blocks:
-            h = level(h, temb, skips)
-        h = self.mid_block(h, temb)
+            h = level(h, temb, keys, skips)
+        h = self.mid_block(h, temb, keys)
         for level in self.up_blocks:
-            h = level(h, temb, skips)
+            h = level(h, temb, keys, skips)
         out: Tensor = self.conv_out(F.silu(self.conv_norm_out(h)))
         return out

@@ -147,14 +147,14 @@ LIES: dict[str, tuple[Callable[[dict[str, Tensor], dict[str, Any]], object], str
     "an order below 0": (lambda t, f: t["order"].fill_(-1), "must hold the order of the 30 images"),
     "an order of fractions": (lambda t, f: t.update(order=t["order"].double()), "must hold the order"),
     "no order": (lambda t, f: t.pop("order"), "must hold the order of the 30 images"),
-    "no generator": (lambda t, f: t.pop("generator"), "must hold a generator's state as generator"),
+    "no generator": (lambda t, f: t.pop("generator"), "must hold a generator's state"),
     "a generator of noughts": (
         lambda t, f: t["generator"].zero_(),
-        "must hold a generator's state as generator",
+        "must hold a generator's state",
     ),
     "a short generator": (
-        lambda t, f: t.update({"dropout.0": t["dropout.0"][:9].clone()}),
-        "must hold a generator's state as dropout.0",
+        lambda t, f: t.update(generator=t["generator"][:9].clone()),
+        "must hold a generator's state",
     ),
     "a step before 0": (lambda t, f: f.update(step=-6), "a checkpoint must hold the step of its name, 6;"),
     "a step that is a word": (lambda t, f: f.update(step="six"), "holds 'six'"),
