@@ -1,8 +1,10 @@
 """Who is measured: our training step and sampler, and other people's as their own examples take them.
 
-Each is a callable that takes a batch of clean images in [-1, 1] and does one step, or samples.
+Each is a callable that takes a batch of clean images in [-1, 1] and does one step, or samples. As a program
+this is one contender in a process of its own: `python benchmarks/contenders.py KIND NAME`.
 """
 
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,18 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peak import peak_memory
 from torch import Tensor
+from turns import Step, serve
 
+from ddpm_ref.arguments import Parser, integer
 from ddpm_ref.interop.diffusers import wrap, write
+from ddpm_ref.memory import keep_freed_memory
 from ddpm_ref.network import as_model, for_sampling
+from ddpm_ref.objective import Model
 from ddpm_ref.presets import PRESETS, Config
 from ddpm_ref.sampler import ancestral
 from ddpm_ref.schedule import linear
 from ddpm_ref.trainer import Trainer
 from ddpm_ref.unet import UNet
 
-Step = Callable[[Tensor], object]
 T = 1000
+SAMPLING_STEPS = 5  # of the reverse process
 
 
 def diffusers_pipeline(config: Config, ours: UNet, device: torch.device) -> Any:
@@ -131,8 +138,8 @@ def network_step(model: Callable[[Tensor, Tensor], Tensor], parameters: Any, dev
     return step
 
 
-def training(batch_size: int, device: torch.device, only: str | None = None) -> dict[str, Step]:
-    """Set up every contender, or the one of that name; the first is what the others are compared with."""
+def training(batch_size: int, device: torch.device) -> dict[str, Callable[[], Step]]:
+    """Say how to set up every contender; the first is what the others are compared with."""
     torch.manual_seed(0)
     images = torch.rand(8 * batch_size, 3, 32, 32) * 2 - 1
     ours = awake(UNet(PRESETS["cifar10"].unet))
@@ -156,6 +163,7 @@ def training(batch_size: int, device: torch.device, only: str | None = None) -> 
     setups: dict[str, Callable[[], Step]] = {
         "diffusers, float32": lambda: diffusers_step(config, ours, device, False),
         "ddpm_ref, float32": lambda: our_step(config, device, images),
+        "ddpm_ref, float32, in 4 parts": lambda: our_step(replace(config, accumulate=4), device, images),
         "diffusers, bfloat16": lambda: diffusers_step(config, ours, device, True),
         "ddpm_ref, bfloat16": lambda: our_step(half, device, images),
         "diffusers, float32, network alone": theirs_alone,
@@ -165,34 +173,83 @@ def training(batch_size: int, device: torch.device, only: str | None = None) -> 
     if find_spec("denoising_diffusion_pytorch"):
         setups["denoising-diffusion-pytorch, float32"] = lambda: lucidrains_step(config, ours, device, False)
         setups["denoising-diffusion-pytorch, bfloat16"] = lambda: lucidrains_step(config, ours, device, True)
-    return {name: setup() for name, setup in setups.items() if only in (None, name)}
+    return setups
 
 
-def sampling(batch_size: int, steps: int, device: torch.device) -> dict[str, Step]:
-    """Set up the reverse process of a few steps, and the bare calls of the network that it makes."""
+def sampling(batch_size: int, device: torch.device) -> dict[str, Callable[[], Step]]:
+    """Say how to set up the reverse process of a few steps, and the bare calls of the network in it."""
     ours = awake(UNet(PRESETS["cifar10"].unet)).to(device).eval()
-    config = replace(configuration(batch_size, False), T=steps)
-    pipeline = diffusers_pipeline(config, ours, device)
-    schedule = linear(steps, *config.beta)
-    setups: dict[str, Step] = {
-        "diffusers, float32": lambda x: pipeline(
-            batch_size=batch_size, num_inference_steps=steps, output_type="pt"
-        )
-    }
-    for name, bfloat16 in (("float32", False), ("bfloat16", True)):
+    config = replace(configuration(batch_size, False), T=SAMPLING_STEPS)
+    schedule = linear(SAMPLING_STEPS, *config.beta)
+
+    def theirs() -> Step:
+        pipeline = diffusers_pipeline(config, ours, device)
+        return lambda x: pipeline(batch_size=batch_size, num_inference_steps=SAMPLING_STEPS, output_type="pt")
+
+    def network(bfloat16: bool) -> Model:
         model = UNet(config.unet).to(device).eval()
         model.load_state_dict(ours.state_dict())
-        run = for_sampling(model, config, device, amp=bfloat16)
-        t = torch.ones(batch_size, dtype=torch.long, device=device)
+        return for_sampling(model, config, device, amp=bfloat16)
 
-        def sample(x: Tensor, run: Any = run) -> None:
-            for _ in ancestral(run, schedule, x):
-                pass
+    def sample(bfloat16: bool) -> Step:
+        run = network(bfloat16)
+        return lambda x: [None for _ in ancestral(run, schedule, x)]
 
-        def bare(x: Tensor, run: Any = run, t: Tensor = t) -> None:
+    def bare(bfloat16: bool) -> Step:
+        run, t = network(bfloat16), torch.ones(batch_size, dtype=torch.long, device=device)
+
+        def step(x: Tensor) -> None:
             with torch.no_grad():
-                for _ in range(steps):
+                for _ in range(SAMPLING_STEPS):
                     run(x, t)
 
-        setups |= {f"ddpm_ref, {name}": sample, f"bare calls, {name}": bare}
-    return setups
+        return step
+
+    return {
+        "diffusers, float32": theirs,
+        "ddpm_ref, float32": lambda: sample(False),
+        "bare calls, float32": lambda: bare(False),
+        "ddpm_ref, bfloat16": lambda: sample(True),
+        "bare calls, bfloat16": lambda: bare(True),
+    }
+
+
+KINDS = {"training": training, "sampling": sampling}
+
+
+def peak(step: Step, x_0: Tensor) -> float:
+    """Take three steps and return the most memory that this process has held, on its device, in bytes."""
+    for _ in range(3):
+        step(x_0)
+    if x_0.device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated())
+    return peak_memory()
+
+
+def main() -> int:
+    """Be one contender: print its peak memory, or take a step for every line on standard input."""
+    parser = Parser(description=main.__doc__)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("name")
+    parser.add_argument("--batch-size", type=integer(1), default=16)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=integer(1))
+    parser.add_argument("--peak", action="store_true", help="print the peak memory in bytes")
+    parser.add_argument("--give-back", action="store_true", help="keep no memory that tensors give back")
+    given = parser.parse_or_exit()
+    device = torch.device(given.device)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    if device.type == "cpu" and given.name.startswith("ddpm_ref") and not given.give_back:
+        keep_freed_memory()  # as our programs do, and theirs do not
+    step = KINDS[given.kind](given.batch_size, device)[given.name]()
+    x_0 = torch.rand(given.batch_size, 3, 32, 32, device=device) * 2 - 1
+    if given.peak:
+        print(peak(step, x_0))
+    else:
+        serve(step, x_0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

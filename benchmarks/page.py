@@ -22,18 +22,24 @@ Each table is made from a file beside the program that measured it, in `benchmar
 """
 
 SPEED = """
-## Training and sampling beside diffusers
+## Training and sampling beside others
 
-`python benchmarks/speed.py`. The network is the paper's for CIFAR-10, 35.7 million parameters, with the
-same weights on both sides and {images} images at a time. All contenders run in one process by turns; a
-ratio is taken within each round, and stands here as the median of {rounds} rounds with the quartiles. A
-training step is all of it (noise, loss, gradient, clipping, optimiser and average of the weights), here
-as `ddpm_ref.train` takes it and there as diffusers' example for unconditional generation does. *Network
-alone* is the network forward and backward. On the CPU the process keeps the memory that tensors give back,
-as our programs do; that speeds up both sides.
+`python benchmarks/speed.py`. The network is the paper's for CIFAR-10, 35.7 million parameters, and diffusers
+has the same weights; {images} images at a time. All contenders run by turns; a ratio is taken within each
+round, and stands here as the median of {rounds} rounds with the quartiles. A training step is all of it
+(noise, loss, gradient, clipping, optimiser and average of the weights), here as `ddpm_ref.train` takes it and
+there as diffusers' example for unconditional generation does, or the package's own trainer. *Network alone*
+is the network forward and backward.
+
+On the CPU our programs [keep the memory][ddpm_ref.memory] that tensors give back, a setting for the whole
+process. So there the others run each in a process of its own, as they do by themselves; *memory kept* is
+diffusers in our process, with that set.{lucidrains}
 
 {where}
 """
+
+LUCIDRAINS = """ denoising-diffusion-pytorch has a network of its own of the same widths: its
+attention is linear but at the lowest resolution, and it shares no weights with ours."""
 
 
 def where(results: Mapping[str, Any]) -> str:
@@ -59,7 +65,10 @@ def ratio(value: Mapping[str, float]) -> str:
 
 def speed(results: Mapping[str, Any]) -> str:
     """Print the tables of `speed.json`."""
-    text = SPEED.format(images=results["batch size"], rounds=results["rounds"], where=where(results))
+    more = LUCIDRAINS if "denoising-diffusion-pytorch, float32" in results.get("training", {}) else ""
+    text = SPEED.format(
+        images=results["batch size"], rounds=results["rounds"], where=where(results), lucidrains=more
+    )
     for kind in ("training", "sampling"):
         if rows := results.get(kind):
             first = next(iter(rows))
@@ -80,6 +89,30 @@ def speed(results: Mapping[str, Any]) -> str:
     if peaks := results.get("memory"):
         text += "\n| peak memory of training | GB |\n|---|---|\n"
         text += "".join(f"| {name} | {peak:.2f} |\n" for name, peak in peaks.items())
+    return text
+
+
+SWITCHES = """
+## What each switch for speed is worth
+
+`python benchmarks/switches.py`. The same network and {images} images, each switch with and without by turns,
+{rounds} rounds. The first rows are whole training steps; then the update of the weights; then parts of the
+network, forward and backward; then calls of the network without gradients. What is slower here is off by
+default here.
+
+{where}
+
+| | with, ms | without, ms | times as fast |
+|---|---|---|---|
+"""
+
+
+def switches(results: Mapping[str, Any]) -> str:
+    """Print the table of `switches.json`."""
+    text = SWITCHES.format(images=results["batch size"], rounds=results["rounds"], where=where(results))
+    for name, row in results["switches"].items():
+        on, off = (1000 * row[side]["median"] for side in ("with", "without"))
+        text += f"| {name} | {on:.1f} | {off:.1f} | {ratio(row['times as fast'])} |\n"
     return text
 
 
@@ -113,7 +146,7 @@ def bound(results: Mapping[str, Any]) -> str:
     return text + f"\nPeak memory does not depend on T: {said}.\n"
 
 
-SECTIONS = {"speed.json": speed, "bound.json": bound}
+SECTIONS = {"speed.json": speed, "switches.json": switches, "bound.json": bound}
 
 
 def make() -> str:

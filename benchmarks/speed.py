@@ -2,10 +2,10 @@
 
 `python benchmarks/speed.py [training sampling memory] [--batch-size 16] [--rounds 7] [--out FILE]`
 
-The network is the paper's for CIFAR-10, with the same weights on both sides. All contenders run in this one
-process by turns, and a ratio is taken within each round, so that other load on the machine falls on all of
-them alike. Peak memory is that of a process of its own. The machine should be idle all the same; the load
-average stands beside the numbers.
+The network is the paper's for CIFAR-10, with the same weights on both sides. All contenders run by turns, and
+a ratio is taken within each round, so that other load on the machine falls on all of them alike. Peak memory
+is that of a process of its own. The machine should be idle all the same; the load average stands beside the
+numbers.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.util import find_spec
@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from contenders import Step, sampling, training
-from peak import peak_memory
+from contenders import KINDS, SAMPLING_STEPS
 from record import keep
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from turns import Apart, Step, by_turns, ratio, spread
 
 from ddpm_ref.arguments import Parser, integer, new_file, one_line
 from ddpm_ref.cli import DEVICES, choose_device
@@ -39,57 +38,22 @@ PAPER = (800_000, 128)  # updates, and images in each
 PEAK = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L4": 121e12}  # dense bfloat16, as NVIDIA states it
 
 
-def seconds(step: Step, x_0: Tensor, clock: Callable[[], float]) -> float:
-    """Time one call, to the end of what it set off on the device."""
-    if x_0.device.type == "cuda":
-        torch.cuda.synchronize()
-    began = clock()
-    step(x_0)
-    if x_0.device.type == "cuda":
-        torch.cuda.synchronize()
-    return clock() - began
-
-
-def by_turns(
-    steps: Mapping[str, Step], x_0: Tensor, rounds: int, clock: Callable[[], float]
-) -> dict[str, list[float]]:
-    """Time every contender once a round, each round beginning with another; two rounds to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    names = list(steps)
-    for turn in range(rounds + 2):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            taken = seconds(steps[name], x_0, clock)
-            if turn >= 2:
-                times[name].append(taken)
-        print(f"\r{turn + 1} of {rounds + 2} rounds", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return times
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Give the median, and the quartiles as the spread."""
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return {"median": round(middle, 4), "lower quartile": round(low, 4), "upper quartile": round(high, 4)}
-
-
 def compare(times: Mapping[str, list[float]], images: int) -> dict[str, Any]:
     """Set every contender beside the first, round by round, and our sampler beside its calls."""
-
-    def ratio(over: str, under: str) -> dict[str, float]:
-        return spread([a / b for a, b in zip(times[over], times[under], strict=True)])
-
     first = next(iter(times))
     rows: dict[str, Any] = {
         name: {
             "seconds": spread(taken),
             "images per second": round(images / statistics.median(taken), 2),
-            f"times as fast as {first}": ratio(first, name),
+            f"times as fast as {first}": ratio(times[first], taken),
         }
         for name, taken in times.items()
     }
     for how in ("float32", "bfloat16"):
         if f"bare calls, {how}" in times:
-            rows[f"ddpm_ref, {how}"]["times the bare calls"] = ratio(f"ddpm_ref, {how}", f"bare calls, {how}")
+            rows[f"ddpm_ref, {how}"]["times the bare calls"] = ratio(
+                times[f"ddpm_ref, {how}"], times[f"bare calls, {how}"]
+            )
     return rows
 
 
@@ -102,29 +66,34 @@ def flops(device: torch.device) -> float:
     return float(counter.get_total_flops())
 
 
-def peak_here(name: str, batch_size: int, device: torch.device) -> float:
-    """Run three steps of one contender and return the most memory that they took, in bytes."""
-    step = training(batch_size, device, only=name)[name]
-    x_0 = torch.rand(batch_size, 3, 32, 32, device=device) * 2 - 1
-    for _ in range(3):
-        step(x_0)
-    if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated())
-    return peak_memory()
-
-
 def memory(batch_size: int, device: torch.device) -> dict[str, float]:
     """Measure the peak of each training step, in a process of its own."""
-    names = [f"{who}, {how}" for how in ("float32", "bfloat16") for who in ("diffusers", "ddpm_ref")]
     peaks = {}
-    for name in names:
-        command = [sys.executable, __file__, "--peak-of", name]
+    names = [f"{who}, {how}" for how in ("float32", "bfloat16") for who in ("diffusers", "ddpm_ref")]
+    for name in [*names, "ddpm_ref, float32, in 4 parts"]:
+        command = [sys.executable, str(Path(__file__).with_name("contenders.py")), "training", name, "--peak"]
         command += ["--batch-size", str(batch_size), "--device", device.type]
-        printed = subprocess.run(
-            command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1]
-        )
+        printed = subprocess.run(command, check=True, capture_output=True, text=True)
         peaks[name] = round(float(printed.stdout.split()[-1]) / 1e9, 3)
     return peaks
+
+
+def contenders(kind: str, batch_size: int, device: torch.device, apart: bool) -> dict[str, Step]:
+    """Set up all contenders of a kind.
+
+    On the CPU our programs set for their process that it keeps the memory that tensors give back. So there
+    others run in processes of their own, as they do by themselves; diffusers also here, with that set.
+    """
+    steps: dict[str, Step] = {}
+    for name, setup in KINDS[kind](batch_size, device).items():
+        if not apart or name.startswith(("ddpm_ref", "bare")) or "alone" in name:
+            steps[name] = setup()
+            continue
+        threads = str(torch.get_num_threads())
+        steps[name] = Apart([kind, name, "--batch-size", str(batch_size), "--threads", threads])
+        if name.startswith("diffusers"):
+            steps[f"{name}, memory kept"] = setup()
+    return steps
 
 
 def processor() -> str:
@@ -163,14 +132,13 @@ def main() -> int:
     parser.add_argument("only", nargs="*", choices=[*kinds, []], help="default: all of them")
     parser.add_argument("--batch-size", type=integer(1), default=16)
     parser.add_argument("--rounds", type=integer(2), default=7)
-    parser.add_argument("--steps", type=integer(2), default=5, help="of the reverse process")
     parser.add_argument("--device", default="auto", help=", ".join(DEVICES))
     parser.add_argument("--threads", type=integer(1), help="of the processor (default: PyTorch's choice)")
     parser.add_argument(
-        "--busy", action="store_true", help="time in seconds of the processor, where other programs run"
-    )
+        "--busy", action="store_true",
+        help="time in seconds of the processor, where other programs run; all contenders in this process",
+    )  # fmt: skip
     parser.add_argument("--out", type=new_file, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--peak-of", help=argparse.SUPPRESS)
     given = parser.parse_or_exit()
     try:
         device = choose_device(given.device)
@@ -178,16 +146,15 @@ def main() -> int:
         parser.exit(2, f"{parser.prog}: {one_line(error)}\n")
     if given.threads:
         torch.set_num_threads(given.threads)
-    if given.peak_of:
-        print(peak_here(given.peak_of, given.batch_size, device))
-        return 0
 
     load, chosen, size = os.getloadavg()[0], given.only or kinds, given.batch_size
     x = torch.rand(size, 3, 32, 32, device=device) * 2 - 1
     clock = time.process_time if given.busy else time.perf_counter
+    apart = device.type == "cpu" and not given.busy
     results: dict[str, Any] = {}
     if "training" in chosen:
-        rows = compare(by_turns(training(size, device), x, given.rounds, clock), size)
+        steps = contenders("training", size, device, apart)
+        rows = compare(by_turns(steps, x, given.rounds, clock), size)
         cost = flops(device)
         peak = next(
             (p for name, p in PEAK.items() if device.type == "cuda" and name in torch.cuda.get_device_name()),
@@ -201,11 +168,15 @@ def main() -> int:
             rows[name]["hours for the paper's run"] = round(PAPER[0] * PAPER[1] / rate / 3600, 2)
         results |= {"training": rows, "GFLOP of a step for an image": round(cost / 1e9, 2)}
     if "sampling" in chosen:
-        rows = compare(by_turns(sampling(size, given.steps, device), x, given.rounds, clock), size)
-        results["sampling"] = rows
+        steps = contenders("sampling", size, device, apart)
+        results["sampling"] = compare(by_turns(steps, x, given.rounds, clock), size)
     if "memory" in chosen:
         results["memory"] = memory(size, device)
-    results["batch size"], results["rounds"], results["steps of sampling"] = size, given.rounds, given.steps
+    results["batch size"], results["rounds"], results["steps of sampling"] = (
+        size,
+        given.rounds,
+        SAMPLING_STEPS,
+    )
     results["clock"] = "processor" if given.busy else "wall"
     results["date"] = datetime.now(UTC).date().isoformat()
     results["load average before"] = round(load, 2)

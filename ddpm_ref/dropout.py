@@ -8,25 +8,19 @@ import torch
 from torch import Tensor, nn
 
 BITS = 32
-# Shifts and odd factors by which every bit of a word reaches every other: C. Wellons's "lowbias32".
-SHIFTS = (16, 15, 16)
-FACTORS = (0x7FEB352D, 0x846CA68B)
-GOLDEN = 0x9E3779B9  # 2³² divided by the golden ratio: layers begin far apart
-
-
-def signed(word: int) -> int:
-    """Read a 32-bit word as PyTorch's int32 does, in two's complement."""
-    word %= 2**BITS
-    return word - 2**BITS if word >= 2 ** (BITS - 1) else word
+GOLDEN = 0x9E3779B9  # 2³² divided by the golden ratio: the places of two layers lie far apart
 
 
 def mix_(words: Tensor) -> Tensor:
-    """Scramble int32 words in place, each by itself and one to one; returns them."""
-    for shift, factor in zip(SHIFTS, (*FACTORS, 1), strict=True):
-        # PyTorch's shift repeats the sign; the paper's fills with zeros.
-        words ^= (words >> shift) & (2 ** (BITS - shift) - 1)
-        if factor != 1:
-            words *= signed(factor)
+    """Scramble int32 words in place, each by itself and one to one, and return them.
+
+    Source: C. Wellons, hash-prospector, "lowbias32". Its shifts fill with zeros; PyTorch's repeat the sign.
+    """
+    words ^= (words >> 16) & 0xFFFF
+    words *= 0x7FEB352D
+    words ^= (words >> 15) & 0x1FFFF
+    words *= 0x846CA68B - 2**BITS  # the same number modulo 2³², and one that int32 holds
+    words ^= (words >> 16) & 0xFFFF
     return words
 
 
@@ -46,10 +40,10 @@ class Dropout(nn.Module):
     r"""Set each activation to zero with probability p while training, and divide the others by 1 − p.
 
     $$y_{bi} = \frac{x_{bi}}{1-p} \, \mathbb{1}\{u_{bi} \ge p\}, \qquad
-    u_{bi} = 2^{-32}\, m(k_b \oplus m(i + g\,\ell)),$$
+    u_{bi} = \tfrac12 + 2^{-32}\, m(k_b \oplus m(i + g\,\ell)),$$
 
-    where m mixes the bits of a 32-bit word, $k_b$ is the key of example b, ℓ the layer and g a constant.
-    p is met to 2⁻³².
+    where m mixes the bits of a word, a number in $-2^{31} \dots 2^{31}-1$, $k_b$ is the key of example b, i
+    the place of the activation in it, ℓ the layer and g a constant. p is met to 2⁻³².
 
     Args:
         p: probability in [0, 1).
@@ -72,8 +66,8 @@ class Dropout(nn.Module):
         if keys is None:
             keys = draw_keys(len(x), None, x.device)
         one = x[:1]
-        place = torch.arange(one.numel(), dtype=torch.int64, device=x.device) + GOLDEN * self.layer
-        # In the memory layout of x, so that all that follows runs along memory.
+        # A sum in 64 bits, cut to 32, and laid out in memory as x is.
+        place = torch.arange(one.numel(), device=x.device) + GOLDEN * self.layer
         places = torch.empty_like(one, dtype=torch.int32).copy_(place.view_as(one))
         words = mix_(mix_(places) ^ keys.view(-1, *[1] * (x.ndim - 1)))
         kept = words >= int(self.p * 2**BITS) - 2 ** (BITS - 1)

@@ -56,6 +56,17 @@ def test_words_are_mixed_one_to_one(words: list[int]) -> None:
     assert [unmixed(unsigned(word)) for word in result] == [unsigned(word) for word in words]
 
 
+@given(key=WORDS, layer=st.integers(0, 1000), at=st.integers(0, 23))
+def test_an_activation_is_kept_where_its_word_is_at_least_p(key: int, layer: int, at: int) -> None:
+    """The formula of the docstring, in Python's integers; at its own word an activation is just kept."""
+    place = (at + 0x9E3779B9 * layer) % 2**32
+    word = (mixed(unsigned(key) ^ mixed(place)) + 2**31) % 2**32  # u in units of 2⁻³²
+    for least, expected in ((word, True), (word + 1, False)):
+        if least < 2**32:
+            kept = masks(least / 2**32, torch.tensor([key], dtype=torch.int32), layer, (2, 3, 4))
+            assert bool(kept.flatten()[at]) is expected
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 def test_the_kept_are_divided_by_the_chance_to_be_kept(dtype: torch.dtype) -> None:
     p = 0.1
