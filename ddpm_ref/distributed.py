@@ -6,11 +6,13 @@ its part. So a result does not depend, but for round-off, on how many processes 
 
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ddpm_ref.arguments import fail
 from ddpm_ref.launch import LAUNCHED as LAUNCHED
 from ddpm_ref.launch import MOST, variable
 from ddpm_ref.launch import rank as rank
@@ -46,6 +48,8 @@ def join(device: torch.device) -> None:
     if world() > 1:
         if device.type == "cuda":
             torch.cuda.set_device(device)
+        # Imported later, its default arguments would hold the group, with its threads, until Python ends.
+        import_module("torch.distributed.nn.functional")
         try:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         except (dist.DistError, ValueError) as error:
@@ -62,6 +66,18 @@ def leave() -> None:
 def lost(error: RuntimeError) -> bool:
     """Say whether an error is that of a process whose partner is gone, and not one of its own."""
     return isinstance(error, dist.DistError) or (world() > 1 and "gloo" in str(error))
+
+
+def gone(program: str, error: RuntimeError, more: str = "") -> int:
+    """Say in one line that another process is gone, and return the exit code 1.
+
+    Raises:
+        RuntimeError: the error itself, if that is not what it says.
+    """
+    if not lost(error):
+        raise error
+    why = str(error).partition(". ")[0]
+    return fail(program, RuntimeError(f"another process is gone ({why}){more}"), 1)
 
 
 def share(n: int) -> slice:

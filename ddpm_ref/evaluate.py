@@ -1,16 +1,18 @@
 """Measure a trained run by all that is known to measure it by: `python -m ddpm_ref.evaluate --run DIR`."""
 
+import io
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 
-from ddpm_ref import pictures, plots
+from ddpm_ref import distributed, pictures, plots
 from ddpm_ref.arguments import Parser, fail, integer, path
 from ddpm_ref.checkpoint import read_run, write_json
 from ddpm_ref.cli import DEVICES, check_folder, choose_device, hold, new_folder
 from ddpm_ref.coding import rate_distortion
+from ddpm_ref.distributed import Sharded
 from ddpm_ref.environment import environment
 from ddpm_ref.measuring import EXTRACTORS, Measuring, Options
 from ddpm_ref.network import for_sampling
@@ -42,6 +44,9 @@ def evaluate(measuring: Measuring, run: Path, step: int, out: Path, command: Seq
         gap = measuring.gaps()
         print(f"\n{gap_table(gap, bounds['held out'], finite=truth is None)}", flush=True)
         samples, history = measuring.samples()
+        distributed.leave()
+        if distributed.rank():
+            return 0
         quality = measuring.quality(samples)
         for paragraph in filter(None, (words(quality), score_words(quality))):
             print(f"\n{paragraph}", flush=True)
@@ -124,13 +129,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sampling=sampling_of(given),
                 seed=given.seed,
             )
-            device = choose_device(given.device)
+            device = distributed.local_device(choose_device(given.device))
             config, network, step = read_run(given.run, device)
             out: Path = given.out or new_folder(given.run / f"evaluation-{given.seed}")
-            check_folder(out)
-            model = for_sampling(network, config, device, amp=given.amp, compile=given.compile)
+            first = distributed.rank() == 0
+            if first:
+                check_folder(out)
+            else:  # the first process speaks for all
+                held.enter_context(redirect_stdout(io.StringIO()))
+            model = Sharded(for_sampling(network, config, device, amp=given.amp, compile=given.compile))
             measuring = Measuring(config, model, options, device)
-            held.enter_context(hold(out, new=True))
+            if first:
+                held.enter_context(hold(out, new=True))
+            distributed.join(device)
         except (ValueError, ImportError, OSError) as error:
             return fail("evaluate", error)
         command = [parser.prog, *(sys.argv[1:] if arguments is None else arguments)]
@@ -138,6 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return evaluate(measuring, given.run, step, out, command)
         except OSError as error:
             return fail("evaluate", error, 1)
+        except RuntimeError as error:
+            return distributed.gone("evaluate", error)
 
 
 if __name__ == "__main__":

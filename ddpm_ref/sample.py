@@ -12,10 +12,11 @@ from typing import Any, get_args
 import torch
 from PIL import Image
 
-from ddpm_ref import pictures
+from ddpm_ref import distributed, pictures
 from ddpm_ref.arguments import Parser, fail, integer, path
 from ddpm_ref.checkpoint import read_run
 from ddpm_ref.cli import DEVICES, Progress, choose_device, hold, new_folder
+from ddpm_ref.distributed import Sharded
 from ddpm_ref.latents import interpolate
 from ddpm_ref.network import for_sampling
 from ddpm_ref.objective import Model
@@ -218,26 +219,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             given = parser.parse_args(arguments)
             sampling = sampling_of(given)
-            device = choose_device(given.device)
+            first = distributed.rank() == 0
+            device = distributed.local_device(choose_device(given.device))
             config, network, step = read_run(given.run, device)
             sampling.check(config)
             images = None
             if given.interpolate is not None:
                 images = held_out_pairs(config, min(given.n, STRIP_ROWS), given.interpolate)
             out: Path = given.out or new_folder(given.run / f"samples-{given.seed}")
-            held.enter_context(hold(out, new=True))
+            if first:
+                held.enter_context(hold(out, new=True))
+            distributed.join(device)
         except (ValueError, OSError) as error:
             return fail("sample", error)
-        model = for_sampling(network, config, device, amp=given.amp, compile=given.compile)
+        model = Sharded(for_sampling(network, config, device, amp=given.amp, compile=given.compile))
         generator = torch.Generator(device).manual_seed(given.seed)
         walk = sampling.describe(given.interpolate or config.T)
         how = f"averaged weights of step {step}, {walk}{', in bfloat16' if given.amp else ''}"
         try:
             if images is None:
                 samples, history = draw(model, config, given.n, generator, sampling)
-                print(f"{given.n} samples from {given.run},\n{how}:\n{write(out, samples, history)}")
             else:
                 picture = between(model, config, images, given.interpolate, generator, sampling)
+            distributed.leave()
+            if not first:
+                return 0
+            if images is None:
+                print(f"{given.n} samples from {given.run},\n{how}:\n{write(out, samples, history)}")
+            else:
                 pictures.save(picture, out / "interpolation.png")
                 print(
                     f"{images.shape[1]} pairs of held-out images, each interpolated where "
@@ -249,6 +258,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 130
         except (FloatingPointError, OSError) as error:
             return fail("sample", error, 1)
+        except RuntimeError as error:
+            return distributed.gone("sample", error)
     return 0
 
 

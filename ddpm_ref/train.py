@@ -56,6 +56,8 @@ def train(run: Run) -> int:
             code = _updates(keeper)
             keeper.weights()
         if code:
+            keeper.trainer.part()
+            distributed.leave()
             if first:
                 print(f"Stopped. {keeper.kept()}", file=sys.stderr)
             return code
@@ -66,6 +68,7 @@ def train(run: Run) -> int:
         if config.samples:
             model = for_sampling(keeper.trainer.ema.eval(), config, run.device, compile=config.compile)
             samples, _ = draw(Sharded(model), config, config.samples, generator)
+        keeper.trainer.part()
         distributed.leave()
         if not first:
             return 0
@@ -107,10 +110,7 @@ def train(run: Run) -> int:
         why = error.strerror or error
         return fail("train", OSError(f"{out} cannot be written to: {why}. {keeper.kept()}"), 1)
     except RuntimeError as error:
-        if not distributed.lost(error):
-            raise
-        why = str(error).partition(". ")[0]
-        return fail("train", RuntimeError(f"another process is gone ({why}). {keeper.kept()}"), 1)
+        return distributed.gone("train", error, f". {keeper.kept()}")
 
     if quality is not None:
         print(f"\n{words(quality)}")

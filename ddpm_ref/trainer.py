@@ -184,6 +184,14 @@ class Trainer:
         with torch.no_grad():
             return loss_per_example(self.config, model, self._schedule, x_0, t, noise).mean().item()
 
+    def part(self) -> None:
+        """Let go of the other processes after the last update, before [`leave`][ddpm_ref.distributed.leave].
+
+        What exchanges the gradients would else be the last to hold gloo's threads, and wait for their end
+        with Python's lock held, which they need to give their last tensors back.
+        """
+        del self._ddp, self._network
+
     def _random_state(self) -> dict[str, Tensor]:
         return {"generator": self._generator.get_state(), "order": self._order.rest}
 
