@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from ddpm_ref import distributed
 from ddpm_ref.memory import keep_freed_memory
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+LATEST = 100  # steps, from which the time that is left is judged
 LOCK = ".lock"  # a file in a folder that a command writes into
 
 
@@ -120,8 +122,8 @@ class Progress:
     """
 
     def __init__(self, title: str, total: int, done: int = 0) -> None:
-        self._title, self._total, self._done, self._before = title, total, done, done
-        self._start = time.monotonic()
+        self._title, self._total, self._done = title, total, done
+        self._latest = deque([(time.monotonic(), done)], maxlen=LATEST)
         self._bar: Any = None
         self._shown = distributed.rank() == 0
         if self._shown and sys.stderr.isatty():
@@ -133,14 +135,17 @@ class Progress:
     def advance(self, note: str = "") -> None:
         """Count one step as done; `note` says how it goes."""
         self._done += 1
+        now = time.monotonic()
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update()
         elif self._shown and self._done * 10 // self._total > (self._done - 1) * 10 // self._total:
-            each = (time.monotonic() - self._start) / (self._done - self._before)
-            left = max(0.0, each) * (self._total - self._done)  # where a clock went backwards
+            began, before = self._latest[0]
+            each = max(0.0, now - began) / (self._done - before)  # where a clock went backwards: 0
+            left = each * (self._total - self._done)
             parts = [f"{self._title} {self._done}/{self._total}", note, f"{left:.0f} s left"]
             print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)
+        self._latest.append((now, self._done))
 
     def __enter__(self) -> Self:
         return self

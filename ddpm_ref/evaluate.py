@@ -43,20 +43,24 @@ def evaluate(measuring: Measuring, run: Path, step: int, out: Path, command: Seq
             print(f"\n{truth_table(truth)}", flush=True)
         gap = measuring.gaps()
         print(f"\n{gap_table(gap, bounds['held out'], finite=truth is None)}", flush=True)
-        samples, history = measuring.samples()
+        drawn = measuring.samples() if measuring.n else None
         distributed.leave()
         if distributed.rank():
             return 0
-        quality = measuring.quality(samples)
-        for paragraph in filter(None, (words(quality), score_words(quality))):
-            print(f"\n{paragraph}", flush=True)
+        quality = None
+        if drawn is not None:
+            samples, history = drawn
+            quality = measuring.quality(samples)
+            for paragraph in filter(None, (words(quality), score_words(quality))):
+                print(f"\n{paragraph}", flush=True)
+            shown = samples[:GRID]
+            pictures.save(pictures.grid(shown, columns(len(shown))), out / "samples.png")
+            pictures.save(trajectory(history), out / "reverse.png")
         measuring.stage = "writing"
         plots.bound_over_t(out / "bound.png", bounds)
         plots.rate_and_distortion(out / "rate-distortion.png", coding, unit)
         plots.loss_over_t(out / "loss-over-t.png", bounds, gap)
         pictures.save(pictures.strip(*received), out / "coding.png")
-        pictures.save(pictures.grid(samples[:GRID], columns(min(GRID, len(samples)))), out / "samples.png")
-        pictures.save(trajectory(history), out / "reverse.png")
         write_json(
             out / "evaluation.json",
             {
@@ -69,7 +73,7 @@ def evaluate(measuring: Measuring, run: Path, step: int, out: Path, command: Seq
                 "rate_distortion": {"unit": unit, "rows": [row._asdict() for row in coding]},
                 "truth": None if truth is None else truth._asdict(),
                 "gap": [{**each._asdict(), "loss": each.loss} for each in gap],
-                "quality": quality.to_dict(),
+                "quality": None if quality is None else quality.to_dict(),
                 "seconds": measuring.seconds,
                 "environment": environment(measuring.device, command),
             },
@@ -79,12 +83,12 @@ def evaluate(measuring: Measuring, run: Path, step: int, out: Path, command: Seq
         return 130
     except FloatingPointError as error:
         return fail("evaluate", error, 1)
-    print(f"\n{files(out)}")
+    print(f"\n{files(out, drawn is not None)}")
     return 0
 
 
-def files(out: Path) -> str:
-    """List what an evaluation leaves."""
+def files(out: Path, sampled: bool) -> str:
+    """List what an evaluation leaves, with samples or without."""
     return "\n".join(
         [
             f"In {out}:",
@@ -93,9 +97,12 @@ def files(out: Path) -> str:
             "  rate-distortion.png    what a receiver has, for what has been sent",
             "  coding.png             held-out images as that receiver has them, by t",
             "  loss-over-t.png        the loss beside the least possible",
+        ]
+        + [
             "  samples.png            some of the samples",
             "  reverse.png            how a few of them came out of noise",
         ]
+        * sampled
     )
 
 
@@ -106,7 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Measure a trained run: bound, rate and distortion, gap to the best, samples.",
     )
     parser.add_argument("--run", type=path, required=True, help="folder that ddpm_ref.train wrote")
-    parser.add_argument("--n", type=integer(2), help="samples to draw and judge (default: the run's)")
+    parser.add_argument(
+        "--n", type=integer(0), help="samples to draw and judge, 0 for none (default: the run's)"
+    )
     parser.add_argument(
         "--images", type=integer(2), default=500, help="of each part, for the bound (default: 500)"
     )

@@ -40,7 +40,7 @@ class Options:
     """What to measure, and how.
 
     Attributes:
-        n: samples to draw and judge; as many as the run's configuration says if None.
+        n: samples to draw and judge; none if 0, as many as the run's configuration says if None.
         images: training and held-out images, each, that the bound and the gap are measured on.
         steps: of the steps 1..T, those that the bound visits; all if None.
         cdf: the decoder's distribution function.
@@ -84,6 +84,7 @@ class Measuring:
         config: of the run.
         options: what to measure.
         device: where.
+        n: samples to draw, if any.
         stage: what is under way, for a message.
         seconds: what each stage took.
 
@@ -104,12 +105,12 @@ class Measuring:
         train, held_out = (part.images[: options.images].to(device) for part in self._split)
         self._images = {"train": train, "held out": held_out}
         self._subset = options.subset(config)
-        self._extractor = self._choose_extractor()
-        self._n = options.n or config.samples or USUAL
-        # Known now rather than when all the samples are drawn.
-        name, describe = self._extractor
-        width = describe(self._split.held_out.images[:2]).features.shape[1]
-        check_number("n", self._n, name, width, self._split)
+        self.n = (config.samples or USUAL) if options.n is None else options.n
+        if self.n:  # known now rather than when all the samples are drawn
+            self._extractor = self._choose_extractor()
+            name, describe = self._extractor
+            width = describe(self._split.held_out.images[:2]).features.shape[1]
+            check_number("n", self.n, name, width, self._split)
         self._variance = options.sampling.variance or config.variance
         self._clip = config.clip if options.sampling.clip is None else options.sampling.clip
 
@@ -187,7 +188,7 @@ class Measuring:
         """Draw the samples, and keep all states of a few."""
         self.stage = "sampling"
         began = time.monotonic()
-        drawn = draw(self._model, self.config, self._n, self._generator(), self.options.sampling)
+        drawn = draw(self._model, self.config, self.n, self._generator(), self.options.sampling)
         self.seconds[self.stage] = time.monotonic() - began
         return drawn
 

@@ -74,11 +74,12 @@ def loss_over_t(path: Path, bounds: Mapping[str, Bound], gaps: Sequence[Gap]) ->
     for colour, (name, bound) in zip(COLOURS, bounds.items(), strict=False):
         losses = bound.means[:, 2].tolist()
         axes.plot(bound.subset.steps, losses, color=colour, lw=1.2, label=f"this model, {name}")
-    least = [gap.least for gap in gaps]
-    axes.plot([gap.t for gap in gaps], least, color="grey", marker=".", label="the least, train")
+    # At small noise a finite set is known exactly, and the least loss vanishes: no point for that.
+    bottom = 1e-3 * min(float(bound.means[:, 2].min()) for bound in bounds.values())
+    shown = [(gap.t, gap.least) for gap in gaps if gap.least > bottom]
+    axes.plot(*zip(*shown, strict=True), color="grey", marker=".", label="the least, train")
     axes.set(xlabel="t", ylabel="$L_{simple}$: mean squared error of ε", xscale="log", yscale="log")
-    # At small noise a finite set is known exactly, and the least loss vanishes.
-    axes.set_ylim(bottom=1e-3 * min(float(bound.means[:, 2].min()) for bound in bounds.values()))
+    axes.set_ylim(bottom=bottom)
     axes.legend()
     save_figure(figure, path)
 

@@ -135,12 +135,12 @@ def check_number(name: str, n: int, features: str, width: int, split: Split) -> 
     if held_out <= width:
         raise ValueError(
             f"held-out images must be at least {width + 1} to judge by {width} features ({features}); "
-            f"got {held_out}: take more images"
+            f"got {held_out}: take more images, or {name} 0 for none"
         )
     if not width < n <= real:
         raise ValueError(
             f"{name} must be in {width + 1}..{real}: above the number of features ({features}), and no more "
-            f"than there are real images to compare with; got {n}"
+            f"than there are real images to compare with; or 0 for none; got {n}"
         )
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from pathlib import Path
 from typing import Any, get_args
@@ -14,9 +14,10 @@ from PIL import Image
 
 from ddpm_ref import distributed, pictures
 from ddpm_ref.arguments import Parser, fail, integer, path
-from ddpm_ref.checkpoint import read_run
+from ddpm_ref.checkpoint import read_run, write_json
 from ddpm_ref.cli import DEVICES, Progress, choose_device, hold, new_folder
 from ddpm_ref.distributed import Sharded
+from ddpm_ref.environment import environment
 from ddpm_ref.latents import interpolate
 from ddpm_ref.network import for_sampling
 from ddpm_ref.objective import Model
@@ -234,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return fail("sample", error)
         model = Sharded(for_sampling(network, config, device, amp=given.amp, compile=given.compile))
         generator = torch.Generator(device).manual_seed(given.seed)
+        command = [parser.prog, *(sys.argv[1:] if arguments is None else arguments)]
         walk = sampling.describe(given.interpolate or config.T)
         how = f"averaged weights of step {step}, {walk}{', in bfloat16' if given.amp else ''}"
         try:
@@ -245,14 +247,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not first:
                 return 0
             if images is None:
-                print(f"{given.n} samples from {given.run},\n{how}:\n{write(out, samples, history)}")
+                said = f"{given.n} samples from {given.run},\n{how}:\n{write(out, samples, history)}"
             else:
                 pictures.save(picture, out / "interpolation.png")
-                print(
+                said = (
                     f"{images.shape[1]} pairs of held-out images, each interpolated where "
                     f"t = {given.interpolate},\n"
                     f"from {given.run}, {how}:\n  {out / 'interpolation.png'}"
                 )
+            settings = {
+                "run": str(given.run),
+                "step": step,
+                "sampling": walk,
+                **asdict(sampling),
+                **{name: getattr(given, name) for name in ("n", "seed", "interpolate", "amp")},
+                "environment": environment(device, command),
+            }
+            write_json(out / "sampling.json", settings)
+            print(f"{said}\n  {out / 'sampling.json'}   how that was done")
         except KeyboardInterrupt:
             print(f"\nInterrupted; {out} has not all of its pictures.", file=sys.stderr)
             return 130

@@ -128,10 +128,14 @@ def train(run: Run) -> int:
 def _opening(run: Run, parameters: int, step: int) -> str:
     config = run.config
     size = f"{config.unet.image_size}×{config.unet.image_size}"
+    compiled = config.on(run.device).compile
+    begins, ends = "Training", f"{config.steps} steps"
+    if step:
+        begins, ends = f"From step {step}: training", f"to step {config.steps}"
     return (
-        f"{f'From step {step}: training' if step else 'Training'} on {len(run.split.train.images)} images of "
-        f"{size}; {parameters:,} parameters, {config.steps} steps of {config.batch_size} images,\n"
-        f"T = {config.T}, on {run.device.type}, into {run.out}. Ctrl-C stops and keeps what there is."
+        f"{begins} on {len(run.split.train.images)} images of {size}; {parameters:,} parameters,\n"
+        f"{ends} of {config.batch_size} images, T = {config.T}, on {run.device.type}, into {run.out}.\n"
+        f"Ctrl-C stops and keeps what there is.{' First the network is compiled.' if compiled else ''}"
     )
 
 

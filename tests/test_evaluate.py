@@ -121,6 +121,18 @@ def test_its_bound_is_the_librarys(evaluated: Evaluated) -> None:
         assert found["per_t"][name] == pytest.approx(values, rel=1e-9)  # deviations go through Bound.join
 
 
+def test_without_samples_all_else_is_measured(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main(["--run", str(run), "--images", "12", "--n", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "Fréchet" not in said
+    assert "samples.png" not in said
+    out = run / "evaluation-0"
+    found = read(out / "evaluation.json")
+    assert found["quality"] is None
+    assert {"bound", "rate_distortion", "gap"} <= found.keys()
+    assert not {path.name for path in out.iterdir()} & {"samples.png", "reverse.png"}
+
+
 def test_the_seed_decides_the_numbers(run: Path) -> None:
     def numbers(seed: int) -> list[Any]:
         every = measuring(run, seed=seed)

@@ -38,7 +38,8 @@ def test_sampling_writes_a_grid_a_strip_and_an_animation(
 ) -> None:
     assert sample.main(["--run", str(run), "--n", "9", "--seed", "5"]) == 0
     out = run / "samples-5"
-    assert {path.name for path in out.iterdir()} == {"samples.png", "reverse.gif", "reverse.png"}
+    left = {"samples.png", "reverse.gif", "reverse.png", "sampling.json"}
+    assert {path.name for path in out.iterdir()} == left
     assert "9 samples" in capsys.readouterr().out
     with Image.open(out / "samples.png") as grid:
         assert grid.size == (3 * 140 + 4, 3 * 140 + 4)  # few images are shown large
@@ -210,11 +211,21 @@ def test_fewer_steps_and_ddim_go_through_the_steps_they_say(
     assert "sampling 5/5" in err
 
 
+def test_a_folder_of_samples_says_how_they_were_drawn(run: Path) -> None:
+    arguments = ["--run", str(run), "--n", "3", "--sampler", "ddim", "--sampling-steps", "5", "--seed", "8"]
+    assert sample.main(arguments) == 0
+    said = json.loads((run / "samples-8" / "sampling.json").read_text())
+    expected = {"eta": 0.0, "steps": 5, "n": 3, "seed": 8, "amp": False, "interpolate": None}
+    assert said.items() >= expected.items()
+    assert said["sampling"] == "DDIM with η = 0, 5 steps"
+    assert said["environment"]["command"] == ["python -m ddpm_ref.sample", *arguments]
+
+
 def test_interpolations_run_from_one_image_to_the_other(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sample.main(["--run", str(run), "--n", "2", "--interpolate", "3"]) == 0
-    assert [path.name for path in (run / "samples-1").iterdir()] == ["interpolation.png"]
+    assert {path.name for path in (run / "samples-1").iterdir()} == {"interpolation.png", "sampling.json"}
     assert "2 pairs of held-out images, each interpolated where t = 3" in capsys.readouterr().out
     held_out = CONFIG.data().held_out.images
     with Image.open(run / "samples-1" / "interpolation.png") as picture:
