@@ -9,7 +9,7 @@ def test_the_time_left_is_judged_from_the_latest_steps(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(cli.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("ddpm_ref.cli.time.monotonic", lambda: clock[0])
     with cli.Progress("working", 1000) as bar:
         for step in range(500):
             clock[0] += 9.0 if step < 300 else 0.5  # slow at first, and then no more
@@ -23,7 +23,7 @@ def test_a_clock_that_goes_backwards_leaves_no_negative_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     times = iter(range(100, 0, -1))
-    monkeypatch.setattr(cli.time, "monotonic", lambda: float(next(times)))
+    monkeypatch.setattr("ddpm_ref.cli.time.monotonic", lambda: float(next(times)))
     with cli.Progress("working", 10, done=5) as bar:
         bar.advance()
     assert capsys.readouterr().err == "working 6/10, 0 s left\n"
