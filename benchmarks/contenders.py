@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from peak import peak_memory
-from torch import Tensor
+from torch import Tensor, nn
 from turns import Step, serve
 
 from ddpm_ref.arguments import Parser, integer
@@ -74,6 +74,13 @@ def diffusers_step(config: Config, ours: UNet, device: torch.device, bfloat16: b
     return step
 
 
+def lucidrains_network(device: torch.device) -> nn.Module:
+    """Make the network of denoising-diffusion-pytorch with the widths of the paper's."""
+    package = import_module("ddpm_ref.conformance.adapters.lucidrains").package
+    network: nn.Module = package.Unet(dim=128, dim_mults=(1, 2, 2, 2), flash_attn=False, dropout=0.1)
+    return network.to(device)
+
+
 def lucidrains_step(config: Config, ours: UNet, device: torch.device, bfloat16: bool) -> Step:
     """Take the step of denoising-diffusion-pytorch's own trainer, with its own U-Net of the same widths.
 
@@ -81,7 +88,7 @@ def lucidrains_step(config: Config, ours: UNet, device: torch.device, bfloat16: 
     shares no weights with ours.
     """
     package = import_module("ddpm_ref.conformance.adapters.lucidrains").package
-    network = package.Unet(dim=128, dim_mults=(1, 2, 2, 2), flash_attn=False, dropout=0.1).to(device)
+    network = lucidrains_network(device)
     diffusion = package.GaussianDiffusion(network, image_size=32, timesteps=T, objective="pred_noise").to(
         device
     )

@@ -40,9 +40,9 @@ diffusers in our process, with that set.{lucidrains}
 
 LUCIDRAINS = """
 
-denoising-diffusion-pytorch has a network of its own. With the same widths it has 28.5 million parameters and
-takes 26.9 GFLOP for a step and an image where the paper's takes {flops}, so that its images per second are
-those of less work; its attention is linear but at the lowest resolution."""
+denoising-diffusion-pytorch has a network of its own. With the same widths it has {millions:.1f} million
+parameters and takes {flops:.1f} GFLOP for a step and an image where the paper's takes {ours:.1f}, so that its
+images per second are those of less work; its attention is linear but at the lowest resolution."""
 
 
 def where(results: Mapping[str, Any]) -> str:
@@ -68,8 +68,9 @@ def ratio(value: Mapping[str, float]) -> str:
 
 def speed(results: Mapping[str, Any]) -> str:
     """Print the tables of `speed.json`."""
-    there = "denoising-diffusion-pytorch, float32" in results.get("training", {})
-    more = LUCIDRAINS.format(flops=results["GFLOP of a step for an image"]) if there else ""
+    more, cost = "", "GFLOP of a step for an image"
+    if other := results.get("network of denoising-diffusion-pytorch"):
+        more = LUCIDRAINS.format(millions=other["parameters"] / 1e6, flops=other[cost], ours=results[cost])
     text = SPEED.format(
         images=results["batch size"], rounds=results["rounds"], where=where(results), lucidrains=more
     )

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from contenders import KINDS, SAMPLING_STEPS
+from contenders import KINDS, SAMPLING_STEPS, lucidrains_network
 from record import keep
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from turns import Apart, Step, by_turns, ratio, spread
 
@@ -57,9 +58,8 @@ def compare(times: Mapping[str, list[float]], images: int) -> dict[str, Any]:
     return rows
 
 
-def flops(device: torch.device) -> float:
+def flops(model: nn.Module, device: torch.device) -> float:
     """Count the floating-point operations of a training step, for one image."""
-    model = UNet(PRESETS["cifar10"].unet).to(device)
     x, t = torch.zeros(1, 3, 32, 32, device=device), torch.ones(1, dtype=torch.long, device=device)
     with FlopCounterMode(display=False) as counter:
         model(x, t).square().mean().backward()
@@ -155,7 +155,13 @@ def main() -> int:
     if "training" in chosen:
         steps = contenders("training", size, device, apart)
         rows = compare(by_turns(steps, x, given.rounds, clock), size)
-        cost = flops(device)
+        cost = flops(UNet(PRESETS["cifar10"].unet).to(device), device)
+        if find_spec("denoising_diffusion_pytorch"):
+            other = lucidrains_network(device)
+            results["network of denoising-diffusion-pytorch"] = {
+                "parameters": sum(p.numel() for p in other.parameters()),
+                "GFLOP of a step for an image": round(flops(other, device) / 1e9, 2),
+            }
         peak = next(
             (p for name, p in PEAK.items() if device.type == "cuda" and name in torch.cuda.get_device_name()),
             None,

@@ -184,8 +184,7 @@ def main() -> int:
     )
     rows: dict[str, Any] = {}
     for name, (on, off) in reversed(pairs.items()):
-        rows[name] = by_turns({"with": on, "without": off}, x, given.rounds)
-        times = rows[name]
+        times = by_turns({"with": on, "without": off}, x, given.rounds)
         rows[name] = {
             "with": spread(times["with"]),
             "without": spread(times["without"]),

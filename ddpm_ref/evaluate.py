@@ -79,7 +79,9 @@ def evaluate(measuring: Measuring, run: Path, step: int, out: Path, command: Seq
             },
         )
     except KeyboardInterrupt:
-        print(f"\nInterrupted while at: {measuring.stage}. {out} has no evaluation.json.", file=sys.stderr)
+        if distributed.rank() == 0:
+            stage = measuring.stage
+            print(f"\nInterrupted while at: {stage}. {out} has no evaluation.json.", file=sys.stderr)
         return 130
     except FloatingPointError as error:
         return fail("evaluate", error, 1)
@@ -163,4 +165,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    distributed.end(main())

@@ -258,15 +258,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings = {
                 "run": str(given.run),
                 "step": step,
+                "n": given.n if images is None else images.shape[1],
+                "seed": given.seed,
+                "interpolate": given.interpolate,
+                "amp": given.amp,
                 "sampling": walk,
-                **asdict(sampling),
-                **{name: getattr(given, name) for name in ("n", "seed", "interpolate", "amp")},
+                "options": asdict(sampling),
                 "environment": environment(device, command),
             }
             write_json(out / "sampling.json", settings)
             print(f"{said}\n  {out / 'sampling.json'}   how that was done")
         except KeyboardInterrupt:
-            print(f"\nInterrupted; {out} has not all of its pictures.", file=sys.stderr)
+            if first:
+                print(f"\nInterrupted; {out} has not all of its pictures.", file=sys.stderr)
             return 130
         except (FloatingPointError, OSError) as error:
             return fail("sample", error, 1)
@@ -312,4 +316,4 @@ def evenly(states: Sequence[State], wanted: int) -> list[State]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    distributed.end(main())

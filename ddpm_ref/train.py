@@ -80,7 +80,7 @@ def train(run: Run) -> int:
         # Where the law of the data is known, the model is held to that, and not to its samples.
         quality = truth = None
         if config.law() is not None:
-            options = Options(n=TRUTH_IMAGES, images=TRUTH_IMAGES, seed=config.seed)
+            options = Options(n=0, images=TRUTH_IMAGES, seed=config.seed)
             measuring = Measuring(config, keeper.trainer.ema.eval(), options, run.device)
             truth = measuring.truth(measuring.bound("held out"))
         elif samples is not None:
@@ -102,7 +102,8 @@ def train(run: Run) -> int:
         }
         write_json(out / "report.json", report | scores)
     except KeyboardInterrupt:
-        print(f"\nInterrupted while {stage}. {keeper.kept()}", file=sys.stderr)
+        if first:
+            print(f"\nInterrupted while {stage}. {keeper.kept()}", file=sys.stderr)
         return 130
     except FloatingPointError as error:
         return fail("train", FloatingPointError(f"{error}. {keeper.kept()}"), 1)
@@ -276,4 +277,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    distributed.end(main())

@@ -157,8 +157,8 @@ class Trainer:
         loss = torch.zeros((), device=device)
         parts = config.accumulate
         cut = zip(*(batch.chunk(parts) for batch in (keys, x_0, t[mine], noise)), strict=True)
-        for k, (keys, *part) in enumerate(cut):
-            model = as_model(partial(self._network, keys=keys), config, device)
+        for k, (its_keys, *part) in enumerate(cut):
+            model = as_model(partial(self._network, keys=its_keys), config, device)
             # Processes exchange gradients once a batch, with its last part.
             with self._ddp.no_sync() if self._ddp is not None and k < parts - 1 else nullcontext():
                 share = loss_per_example(config, model, self._schedule, *part).mean() / parts
@@ -185,7 +185,7 @@ class Trainer:
             return loss_per_example(self.config, model, self._schedule, x_0, t, noise).mean().item()
 
     def part(self) -> None:
-        """Let go of the other processes after the last update, before [`leave`][ddpm_ref.distributed.leave].
+        """Let go of the other processes before [`leave`][ddpm_ref.distributed.leave]; no update may follow.
 
         What exchanges the gradients would else be the last to hold gloo's threads, and wait for their end
         with Python's lock held, which they need to give their last tensors back.

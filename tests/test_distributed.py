@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -343,6 +344,38 @@ def second_of(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     (second,) = [p for p in children if b"\0RANK=1\0" in Path(f"/proc/{p}/environ").read_bytes()]
     return int(second)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the process as Linux shows it")
+@pytest.mark.promise("lost process", "while sampling the others end too, with exit code 1 and no abort")
+@pytest.mark.parametrize("_again", range(4))  # an abort came about every other time
+def test_a_process_that_is_interrupted_while_sampling_ends_the_other_in_order(
+    run: Path, tmp_path: Path, _again: int
+) -> None:
+    out = tmp_path / "out"
+    sampling = ["-m", "--", "ddpm_ref.sample", "--run", str(run), "--n", "20000", "--out", str(out)]
+    with subprocess.Popen(
+        [*launcher(), *sampling],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            while not process.stderr.readline().startswith("sampling"):
+                assert process.poll() is None
+            os.kill(second_of(process.pid), signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert "terminate called" not in said
+    assert "SIGABRT" not in said
+    assert re.search(r"exitcode +: (130|1) ", said)
+    assert [path.name for path in out.iterdir() if path.name != ".lock"] == []
 
 
 @pytest.mark.slow

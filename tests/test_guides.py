@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -203,6 +204,17 @@ def test_a_loss_is_thinned_to_means_of_all_its_updates(monkeypatch: pytest.Monke
     assert thin["update"] == thin["loss"]  # the mean of updates a … b is their middle
     assert len(thin["loss"]) <= write.POINTS + 1
     assert write.thinned([3.0]) == {"update": [1.0], "loss": [3.0]}
+
+
+def test_a_run_evaluated_without_samples_keeps_the_scores_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = script("runs/write.py", monkeypatch)
+    run = shutil.copytree(DOCS / "runs" / "digits-0", tmp_path / "digits-0")
+    evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    (run / "evaluation.json").write_text(json.dumps(evaluation | {"quality": None}), encoding="utf-8")
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    assert f"{report['quality']['n']} samples against" in "\n".join(write.section(run))
 
 
 def test_what_is_kept_of_a_run_names_no_folder_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ def section(folder: Path) -> Iterator[str]:
         yield from bound_table(evaluation)
     if evaluation is not None and evaluation["truth"]:
         yield f"**Beside the truth**\n\n```text\n{truth_table(Truth(**evaluation['truth']))}\n```\n"
-    if quality := (evaluation or report)["quality"]:
+    if quality := (evaluation and evaluation["quality"]) or report["quality"]:
         yield "**Samples**\n"
         yield from quality_table(quality)
     for name, alt in (
