@@ -27,10 +27,9 @@ from contenders import KINDS, SAMPLING_STEPS, lucidrains_network
 from record import keep
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from turns import Apart, Step, by_turns, ratio, spread
+from turns import Apart, Step, arguments, by_turns, ratio, spread
 
-from ddpm_ref.arguments import Parser, integer, new_file, one_line
-from ddpm_ref.cli import DEVICES, choose_device
+from ddpm_ref.arguments import Parser, integer, new_file
 from ddpm_ref.environment import environment
 from ddpm_ref.presets import PRESETS
 from ddpm_ref.unet import UNet
@@ -130,20 +129,13 @@ def main() -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = ("training", "sampling", "memory")
     parser.add_argument("only", nargs="*", choices=[*kinds, []], help="default: all of them")
-    parser.add_argument("--batch-size", type=integer(1), default=16)
-    parser.add_argument("--rounds", type=integer(2), default=7)
-    parser.add_argument("--device", default="auto", help=", ".join(DEVICES))
     parser.add_argument("--threads", type=integer(1), help="of the processor (default: PyTorch's choice)")
     parser.add_argument(
         "--busy", action="store_true",
         help="time in seconds of the processor, where other programs run; all contenders in this process",
     )  # fmt: skip
     parser.add_argument("--out", type=new_file, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_or_exit()
-    try:
-        device = choose_device(given.device)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: {one_line(error)}\n")
+    given, device = arguments(parser)
     if given.threads:
         torch.set_num_threads(given.threads)
 

@@ -19,11 +19,10 @@ from record import keep
 from speed import processor
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_ema_multi_avg_fn
-from turns import Apart, Step, by_turns, ratio, spread
+from turns import Apart, Step, arguments, by_turns, ratio, spread
 
 from ddpm_ref import unet
-from ddpm_ref.arguments import Parser, integer, new_file, one_line
-from ddpm_ref.cli import DEVICES, choose_device
+from ddpm_ref.arguments import Parser, new_file
 from ddpm_ref.dropout import Dropout, draw_keys
 from ddpm_ref.environment import environment
 from ddpm_ref.network import for_sampling
@@ -164,16 +163,9 @@ def sampling(batch_size: int, device: torch.device) -> dict[str, Pair]:
 def main() -> int:
     """Measure every switch and write the numbers as JSON."""
     parser = Parser(description=__doc__)
-    parser.add_argument("--batch-size", type=integer(1), default=16)
-    parser.add_argument("--rounds", type=integer(2), default=7)
-    parser.add_argument("--device", default="auto", help=", ".join(DEVICES))
     parser.add_argument("--compile", action="store_true", help="measure it on the CPU too, for minutes")
     parser.add_argument("--out", type=new_file, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_or_exit()
-    try:
-        device = choose_device(given.device)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: {one_line(error)}\n")
+    given, device = arguments(parser)
     load, size = os.getloadavg()[0], given.batch_size
     x = torch.rand(size, 3, 32, 32, device=device) * 2 - 1
     pairs = (

@@ -1,5 +1,6 @@
 """Things measured side by side: by turns, with ratios taken within each round."""
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from ddpm_ref.arguments import Parser, integer, one_line
+from ddpm_ref.cli import DEVICES, choose_device
 
 Step = Callable[[Tensor], object]
 Clock = Callable[[], float]
@@ -42,6 +46,18 @@ class Apart:
         """End it."""
         self._process.kill()
         self._process.wait()
+
+
+def arguments(parser: Parser) -> tuple[argparse.Namespace, torch.device]:
+    """Read the command line, with what every program that measures by turns can be told."""
+    parser.add_argument("--batch-size", type=integer(1), default=16)
+    parser.add_argument("--rounds", type=integer(2), default=7)
+    parser.add_argument("--device", default="auto", help=", ".join(DEVICES))
+    given = parser.parse_or_exit()
+    try:
+        return given, choose_device(given.device)
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: {one_line(error)}\n")
 
 
 def serve(step: Step, x_0: Tensor) -> None:
